@@ -1,0 +1,10 @@
+// Original file: proto/switch.proto
+
+
+export interface RemovePortRequest {
+  'name'?: (string);
+}
+
+export interface RemovePortRequest__Output {
+  'name': (string);
+}

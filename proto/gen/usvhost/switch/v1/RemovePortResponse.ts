@@ -1,0 +1,10 @@
+// Original file: proto/switch.proto
+
+
+export interface RemovePortResponse {
+  'removed'?: (boolean);
+}
+
+export interface RemovePortResponse__Output {
+  'removed': (boolean);
+}
