@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The only door to the file system: every path of a step is looked up below <root>/run/usvhost, symbolic
+// links and ".." refused by the kernel (openat2), and all work is done on descriptors. Nothing here follows a
+// path twice.
+#pragma once
+
+#include "bytes.h"
+
+namespace usvhost::shim {
+
+class ConfinedDir {
+ public:
+  // Opens <root>/run/usvhost. Returns errno, 0 when done.
+  int open(const char* root);
+
+  // Opens the directory a path names, as O_PATH. Returns errno.
+  int openDirectory(const char* path, Fd* out) const;
+
+  // Opens the parent of a path and gives its last component, which is a plain name. Returns errno.
+  int openParent(const char* path, Fd* parent, const char** name) const;
+
+ private:
+  Fd dir_;
+};
+
+}  // namespace usvhost::shim
