@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a container gets for its devices: one directory at /var/run/usvhost, the tun device, and two variables that say
+// so. All or nothing: when one container of a request cannot be served, the others' directories are taken back.
+// Device plugin API v1beta1, Allocate. It must never learn which pod asks: the API does not say.
+
+import { statSync } from 'node:fs';
+import { usvFailure } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import type { HostPaths } from '../lib/names.ts';
+import type { ContainerAllocateResponse } from '../proto/gen/v1beta1/ContainerAllocateResponse.ts';
+import { linkPodDirectory, makePodDirectory, type PodDirectoryOwner } from './pod-directory.ts';
+import type { DevicePool } from './pool.ts';
+
+/** Where a container finds its ports. */
+export const containerDirectory = '/var/run/usvhost';
+const containerTun = '/dev/net/tun';
+
+/** Version of the variables below; it changes when the meaning of one changes. */
+export const contractVersion = '1';
+
+export interface AllocationOptions {
+  readonly pool: DevicePool;
+  readonly paths: Pick<HostPaths, 'podsDir' | 'podDir'>;
+  readonly owner: PodDirectoryOwner;
+  /** Host path of the tun device node; where there is none, containers get none and only socket endpoints work. */
+  readonly tunDevice: string;
+  readonly log: Logger;
+}
+
+/**
+ * Serves one Allocate request: `containers` are the device ids of each container.
+ * Throws USV_DEVICE_UNKNOWN, USV_PORT_OCCUPIED, USV_IO, and USV_USAGE for a container without a device.
+ */
+export function allocate(containers: readonly (readonly string[])[], options: AllocationOptions): ContainerAllocateResponse[] {
+  const plans = containers.map((ids) => plan(ids, options.pool));
+  const undo: (() => void)[] = [];
+  try {
+    for (const { lead, devices } of plans) {
+      undo.push(makePodDirectory(options.paths, lead, options.owner));
+      for (const device of devices) {
+        if (device !== lead) undo.push(linkPodDirectory(options.paths, device, lead));
+      }
+    }
+  } catch (error) {
+    takeBack(undo, options.log);
+    throw error;
+  }
+  const tun = tunExists(options.tunDevice);
+  if (!tun) options.log.warn({ code: 'USV_TAP', device: options.tunDevice }, 'no tun device on this node: containers get none');
+  return plans.map(({ lead, devices }) => respond(options, lead, devices, tun));
+}
+
+interface Plan {
+  readonly lead: string;
+  readonly devices: readonly string[];
+}
+
+// The kubelet's lists have no order; the lowest id leads, so that a repeated request has the same answer.
+function plan(ids: readonly string[], pool: DevicePool): Plan {
+  const devices = pool.order(ids);
+  const [lead] = devices;
+  if (lead === undefined) throw usvFailure('USV_USAGE', 'Allocate was asked for a container without a device');
+  return { lead, devices };
+}
+
+function takeBack(undo: readonly (() => void)[], log: Logger): void {
+  for (const step of undo.toReversed()) {
+    try {
+      step();
+    } catch (error) {
+      log.error({ code: 'USV_IO', err: error }, 'cannot take back what a failed Allocate made');
+    }
+  }
+}
+
+function tunExists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isCharacterDevice() ?? false;
+}
+
+function respond(options: AllocationOptions, lead: string, devices: readonly string[], tun: boolean): ContainerAllocateResponse {
+  return {
+    envs: {
+      USVHOST_CONTRACT: contractVersion,
+      USVHOST_DIR: containerDirectory,
+      USVHOST_DEVICES: devices.join(','),
+    },
+    mounts: [{ container_path: containerDirectory, host_path: options.paths.podDir(lead), read_only: false }],
+    devices: tun ? [{ container_path: containerTun, host_path: options.tunDevice, permissions: 'rw' }] : [],
+  };
+}

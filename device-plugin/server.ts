@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The handlers of v1beta1.DevicePlugin that the kubelet calls. Decisions are made in allocation, preference and pool;
+// this file turns messages into arguments and keeps the ListAndWatch streams.
+
+import type { ServerWritableStream } from '@grpc/grpc-js';
+import { UsvhostError } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { handleUnary } from '../proto/call.ts';
+import type { DevicePluginHandlers } from '../proto/gen/v1beta1/DevicePlugin.ts';
+import type { DevicePluginOptions } from '../proto/gen/v1beta1/DevicePluginOptions.ts';
+import type { ListAndWatchResponse } from '../proto/gen/v1beta1/ListAndWatchResponse.ts';
+import { type AllocationOptions, allocate } from './allocation.ts';
+import { isVacant } from './pod-directory.ts';
+import { prefer } from './preference.ts';
+
+/** Sent with Register and by GetDevicePluginOptions. */
+export const pluginOptions: DevicePluginOptions = {
+  pre_start_required: false,
+  get_preferred_allocation_available: true,
+};
+
+/** The open ListAndWatch streams. The kubelet holds one; while it holds none it counts our devices as unhealthy. */
+export interface ListStreams {
+  readonly size: number;
+  /** Ends all streams without a last list: an empty one would take the devices from running pods. */
+  close(): void;
+}
+
+export interface PluginServer {
+  readonly handlers: DevicePluginHandlers;
+  readonly streams: ListStreams;
+}
+
+export interface PluginServerOptions extends AllocationOptions {
+  /** Called when the number of open ListAndWatch streams has changed. */
+  readonly onStreams: (open: number) => void;
+  readonly log: Logger;
+}
+
+/** Makes the handlers of one server; a new server (after a kubelet restart) needs new ones. */
+export function createPluginServer(options: PluginServerOptions): PluginServer {
+  const { pool, paths, log } = options;
+  const open = new Set<() => void>();
+  const logFailure = (call: string) => (error: unknown) => {
+    if (error instanceof UsvhostError) log.warn({ call, code: error.code }, error.message);
+    else log.error({ call, code: 'USV_INTERNAL', err: error }, 'device plugin call failed by a fault of ours');
+  };
+
+  const listAndWatch = (call: ServerWritableStream<unknown, ListAndWatchResponse>): void => {
+    let full = false;
+    let due = true;
+    const send = (): void => {
+      due = true;
+      // A kubelet that does not read gets the newest list later, not every list.
+      while (due && !full) {
+        due = false;
+        full = !call.write({ devices: pool.list().map(({ id, health }) => ({ ID: id, health })) });
+      }
+    };
+    const forget = pool.onChange(send);
+    const leave = (): void => {
+      forget();
+      if (open.delete(end)) options.onStreams(open.size);
+    };
+    const end = (): void => {
+      leave();
+      call.end();
+    };
+    call.on('drain', () => {
+      full = false;
+      if (due) send();
+    });
+    for (const event of ['cancelled', 'close', 'error']) call.once(event, leave);
+    open.add(end);
+    send();
+    options.onStreams(open.size);
+  };
+
+  return {
+    handlers: {
+      GetDevicePluginOptions: handleUnary(() => pluginOptions, logFailure('GetDevicePluginOptions')),
+      ListAndWatch: listAndWatch,
+      GetPreferredAllocation: handleUnary(
+        ({ container_requests }) => ({
+          container_responses: container_requests.map((request) => {
+            const { available_deviceIDs: available, must_include_deviceIDs: mustInclude, allocation_size: size } = request;
+            return { deviceIDs: prefer({ available, mustInclude, size }, pool, (id) => isVacant(paths, id)) };
+          }),
+        }),
+        logFailure('GetPreferredAllocation'),
+      ),
+      Allocate: handleUnary(({ container_requests }) => {
+        const containers = container_requests.map((request) => request.devices_ids);
+        const responses = allocate(containers, options);
+        log.info({ containers }, 'devices allocated');
+        return { container_responses: responses };
+      }, logFailure('Allocate')),
+      PreStartContainer: handleUnary(({ devices_ids }) => {
+        pool.order(devices_ids);
+        return {};
+      }, logFailure('PreStartContainer')),
+    },
+    streams: {
+      get size() {
+        return open.size;
+      },
+      close: () => {
+        for (const end of open) end();
+      },
+    },
+  };
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The directory of a port, <run>/ports/<port>/. It is bind-mounted into a pod, so it must outlive the switch: a new
+// directory under the old name would not be the one the pod sees. The pod may write into it as root, so nothing in it
+// is trusted: names are removed, never followed, and only names that are ours.
+
+import { chmodSync, lstatSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { usvFailure } from '../lib/errors.ts';
+
+const socketName = 'vhost.sock';
+/** `port.json` is the agent's; it goes with the port. */
+const knownNames: readonly string[] = [socketName, 'port.json'];
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+}
+
+/**
+ * Makes the directory with mode 0755, or takes over the one that is there, and removes the socket a former switch left.
+ * Returns whether it was made. Throws USV_IO.
+ */
+export function preparePortDirectory(directory: string): boolean {
+  try {
+    const made = makeDirectory(directory);
+    // Root's umask must not keep the pod's uid out.
+    if (made) chmodSync(directory, 0o755);
+    else removeFile(join(directory, socketName));
+    return made;
+  } catch (error) {
+    throw usvFailure('USV_IO', `cannot prepare the port directory ${directory}: ${String(error)}`, { cause: error });
+  }
+}
+
+function makeDirectory(directory: string): boolean {
+  try {
+    mkdirSync(directory, { mode: 0o755 });
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST' && lstatSync(directory).isDirectory()) return false;
+    throw error;
+  }
+}
+
+function removeFile(path: string): boolean {
+  try {
+    unlinkSync(path);
+    return true;
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** What removing a directory came to: `kept` lists names that are not ours, for which the directory had to stay. */
+export interface RemovedDirectory {
+  readonly removed: boolean;
+  readonly kept: readonly string[];
+}
+
+/** Removes the directory with our own files in it. Absent is a success with `removed` false. Throws USV_IO. */
+export function removePortDirectory(directory: string): RemovedDirectory {
+  try {
+    for (const name of knownNames) removeKnown(join(directory, name));
+    return removeEmpty(directory);
+  } catch (error) {
+    throw usvFailure('USV_IO', `cannot remove the port directory ${directory}: ${String(error)}`, { cause: error });
+  }
+}
+
+// A pod may have put a directory where our file was (EISDIR, or EPERM by POSIX): then it is not ours and is reported by removeEmpty.
+function removeKnown(path: string): void {
+  try {
+    removeFile(path);
+  } catch (error) {
+    if (codeOf(error) !== 'EISDIR' && codeOf(error) !== 'EPERM') throw error;
+  }
+}
+
+/** Removes the directory if nothing is in it; a directory in use by a pod holds a port.json and stays. */
+export function removeEmpty(directory: string): RemovedDirectory {
+  try {
+    rmdirSync(directory);
+    return { removed: true, kept: [] };
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return { removed: false, kept: [] };
+    if (codeOf(error) === 'ENOTEMPTY' || codeOf(error) === 'EEXIST') return { removed: false, kept: readdirSync(directory) };
+    throw error;
+  }
+}
