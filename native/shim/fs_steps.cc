@@ -83,6 +83,7 @@ int bindDirectory(const ConfinedDir& run, const Bind& step) {
   if (!tree.valid()) return errno;
   mount_attr attributes = {};
   attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  if ((step.flags & kBindReadOnly) != 0) attributes.attr_set |= MOUNT_ATTR_RDONLY;
   if (mount_setattr(tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0) return errno;
   const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
   return move_mount(tree.get(), "", target.get(), "", flags) == 0 ? 0 : errno;

@@ -98,10 +98,14 @@ struct WriteFile {  // the content follows; it appears under `path` by rename, w
 };
 static_assert(sizeof(WriteFile) == kPathSize + 12);
 
+inline constexpr uint32_t kBindReadOnly = 1;
+
 struct Bind {  // both are directories
   char source[kPathSize];
   char target[kPathSize];
+  uint32_t flags;
 };
+static_assert(sizeof(Bind) == 2 * kPathSize + 4);
 
 struct StatInfo {  // payload of a Stat's report
   uint32_t mode;

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The agent's durable state: attachments in SQLite at <root>/var/lib/usvhost/agent.db. Ports, mounts and taps die with a
+// boot, so records of another boot are dropped at the start. The open database also is the lock of the node: it is held
+// exclusively, and the kernel gives it back however the agent ends.
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import type { Attachment, AttachmentKey, AttachmentState, AttachmentStore } from '../cni/attachment.ts';
+import { usvFailure } from '../lib/errors.ts';
+
+/** Number of the schema, in SQLite's user_version. */
+const schemaVersion = 1;
+
+const schema = `
+  CREATE TABLE attachments (
+    container_id TEXT NOT NULL,
+    ifname TEXT NOT NULL,
+    port TEXT NOT NULL UNIQUE,
+    device TEXT NOT NULL,
+    network TEXT NOT NULL,
+    netns TEXT NOT NULL,
+    mac TEXT NOT NULL,
+    mtu INTEGER NOT NULL,
+    endpoint TEXT NOT NULL CHECK (endpoint IN ('tap', 'socket')),
+    state TEXT NOT NULL CHECK (state IN ('adding', 'ready', 'deleting')),
+    ipam_config TEXT,
+    boot_id TEXT NOT NULL,
+    PRIMARY KEY (container_id, ifname),
+    UNIQUE (device, ifname)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE buried_ports (port TEXT PRIMARY KEY, boot_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  PRAGMA user_version = ${schemaVersion};
+`;
+
+export interface AttachmentsOptions {
+  /** <root>/var/lib/usvhost; made when absent. */
+  readonly stateDir: string;
+  /** /proc/sys/kernel/random/boot_id */
+  readonly bootId: string;
+}
+
+type Row = Readonly<Record<string, string | number | bigint | Uint8Array | null>>;
+
+export class Attachments implements AttachmentStore {
+  readonly #db: DatabaseSync;
+  readonly #bootId: string;
+
+  /** Throws USV_RUNNING when another agent has the database, USV_IO when it cannot be used. */
+  constructor(options: AttachmentsOptions) {
+    const file = join(options.stateDir, 'agent.db');
+    this.#bootId = options.bootId;
+    try {
+      mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
+      this.#db = new DatabaseSync(file);
+    } catch (cause) {
+      throw usvFailure('USV_IO', `cannot open the agent's state ${file}: ${String(cause)}`, { cause });
+    }
+    try {
+      this.#prepare(file);
+    } catch (cause) {
+      this.#db.close();
+      throw cause;
+    }
+  }
+
+  #prepare(file: string): void {
+    try {
+      // Exclusive before WAL: then WAL needs no shared memory and the lock stays for as long as the database is open.
+      this.#db.exec('PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL');
+      this.#db.exec('PRAGMA synchronous = NORMAL; BEGIN EXCLUSIVE');
+      const version = this.#db.prepare('PRAGMA user_version').get()?.['user_version'];
+      if (version === 0) this.#db.exec(schema);
+      else if (version !== schemaVersion) {
+        this.#db.exec('ROLLBACK');
+        throw usvFailure('USV_IO', `${file} has the schema ${String(version)}, this agent knows ${schemaVersion}`);
+      }
+      this.#db.prepare('DELETE FROM attachments WHERE boot_id <> ?').run(this.#bootId);
+      this.#db.prepare('DELETE FROM buried_ports WHERE boot_id <> ?').run(this.#bootId);
+      this.#db.exec('COMMIT');
+    } catch (cause) {
+      if (!(cause instanceof Error && 'errcode' in cause)) throw cause;
+      const busy = cause.errcode === 5 || cause.errcode === 6; // SQLITE_BUSY, SQLITE_LOCKED
+      if (busy) throw usvFailure('USV_RUNNING', `another agent of this root holds ${file}`, { cause });
+      throw usvFailure('USV_IO', `cannot use the agent's state ${file}: ${cause.message}`, { cause });
+    }
+  }
+
+  get(key: AttachmentKey): Attachment | undefined {
+    const statement = this.#db.prepare('SELECT * FROM attachments WHERE container_id = ? AND ifname = ?');
+    return optional(statement.get(key.containerId, key.ifname));
+  }
+
+  findByPlace(device: string, ifname: string): Attachment | undefined {
+    return optional(this.#db.prepare('SELECT * FROM attachments WHERE device = ? AND ifname = ?').get(device, ifname));
+  }
+
+  put(a: Attachment): void {
+    const sql = `INSERT INTO attachments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      ON CONFLICT (container_id, ifname) DO UPDATE SET port = excluded.port, device = excluded.device,
+      network = excluded.network, netns = excluded.netns, mac = excluded.mac, mtu = excluded.mtu,
+      endpoint = excluded.endpoint, state = excluded.state, ipam_config = excluded.ipam_config`;
+    const { containerId, ifname, port, device, network, netns, mac, mtu, endpoint, state, ipamConfig } = a;
+    this.#db
+      .prepare(sql)
+      .run(containerId, ifname, port, device, network, netns, mac, mtu, endpoint, state, ipamConfig, this.#bootId);
+    this.#db.prepare('DELETE FROM buried_ports WHERE port = ?').run(port);
+  }
+
+  remove(key: AttachmentKey): void {
+    this.#db.prepare('DELETE FROM attachments WHERE container_id = ? AND ifname = ?').run(key.containerId, key.ifname);
+  }
+
+  list(): Attachment[] {
+    return this.#db.prepare('SELECT * FROM attachments ORDER BY container_id, ifname').all().map(toAttachment);
+  }
+
+  buryPort(port: string): void {
+    this.#db.prepare('INSERT OR IGNORE INTO buried_ports VALUES (?, ?)').run(port, this.#bootId);
+  }
+
+  /** Ports that a DEL could not remove from the switch. */
+  buriedPorts(): string[] {
+    const rows = this.#db.prepare('SELECT port FROM buried_ports ORDER BY port').all();
+    return rows.map((row) => text(row, 'port'));
+  }
+
+  forgetBuriedPort(port: string): void {
+    this.#db.prepare('DELETE FROM buried_ports WHERE port = ?').run(port);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+function text(row: Row, key: string): string {
+  return String(row[key]);
+}
+
+function toAttachment(row: Row): Attachment {
+  const ipamConfig = row['ipam_config'];
+  return {
+    containerId: text(row, 'container_id'),
+    ifname: text(row, 'ifname'),
+    port: text(row, 'port'),
+    device: text(row, 'device'),
+    network: text(row, 'network'),
+    netns: text(row, 'netns'),
+    mac: text(row, 'mac'),
+    mtu: Number(row['mtu']),
+    // The table's CHECK constraints admit no other value.
+    endpoint: text(row, 'endpoint') as Attachment['endpoint'],
+    state: text(row, 'state') as AttachmentState,
+    ipamConfig: typeof ipamConfig === 'string' ? ipamConfig : null,
+  };
+}
+
+function optional(row: Row | undefined): Attachment | undefined {
+  return row === undefined ? undefined : toAttachment(row);
+}

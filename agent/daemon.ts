@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The node agent: state → switch client and port keeper → CNI server, and back down in the opposite order. The state
+// database is the lock of a root: it is taken before anything below the root is touched.
+
+import { chmodSync, mkdirSync } from 'node:fs';
+import { KeyedQueue } from '../cni/keyed-queue.ts';
+import { answer } from '../cni/plugin.ts';
+import { startCniServer } from '../cni/server.ts';
+import type { AgentConfig } from '../lib/config/agent.ts';
+import { usvFailure } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { type HostPaths, hostPaths } from '../lib/names.ts';
+import { Attachments } from './attachments.ts';
+import { PortKeeper } from './port-keeper.ts';
+import { SwitchClient } from './switch-client.ts';
+
+export interface AgentDeps {
+  readonly log: Logger;
+  /** Text of /proc/sys/kernel/random/boot_id. */
+  readonly bootId: string;
+}
+
+export interface AgentDaemon {
+  readonly socketPath: string;
+  /** Lets CNI calls under way end, takes no more, and gives the state back. Ports and mounts stay. */
+  close(): Promise<void>;
+}
+
+/** Bits of rwx for the owner alone. */
+const privateDirectory = 0o700;
+
+function makeDirectories(paths: HostPaths): void {
+  try {
+    mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
+    // The shim trusts who answers on agent.sock, so nobody else may put a socket there.
+    chmodSync(paths.runDir, privateDirectory);
+    mkdirSync(paths.podsDir, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    throw usvFailure('USV_IO', `cannot make the directories below ${paths.runDir}: ${String(error)}`, { cause: error });
+  }
+}
+
+/**
+ * Starts the agent; when the promise resolves it answers on its CNI socket. The switch may be away: calls that need it
+ * fail until it is there.
+ * Throws USV_RUNNING for a second agent on the same root, USV_SOCKET_PATH, USV_IO.
+ */
+export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<AgentDaemon> {
+  const { log } = deps;
+  const paths = hostPaths(config.root);
+  const store = new Attachments({ stateDir: paths.stateDir, bootId: deps.bootId });
+  const undo: (() => Promise<void> | void)[] = [() => store.close()];
+  const close = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    makeDirectories(paths);
+    const queue = new KeyedQueue();
+    const switchClient = new SwitchClient({ socketPath: paths.switchSocket });
+    undo.push(() => switchClient.close());
+    const keeper = new PortKeeper({
+      store,
+      queue,
+      switchClient,
+      log,
+      onHealth: (reachable) => log.info({ reachable }, 'switch'),
+    });
+    undo.push(() => keeper.close());
+    const cniDeps = { root: config.root, store, switchPorts: switchClient, leadDevice: (device: string) => device, log };
+    const server = await startCniServer({
+      socketPath: paths.agentSocket,
+      queue,
+      log,
+      handle: (request, steps) => answer(request, steps, cniDeps),
+    });
+    undo.push(() => server.close());
+    log.info({ socket: paths.agentSocket, attachments: store.list().length }, 'agent is listening');
+    return {
+      socketPath: paths.agentSocket,
+      close: async () => {
+        await close();
+        log.info('agent has stopped');
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Runs the agent until `stop` is aborted; what `usvhost agent` does after reading its configuration. */
+export async function runAgent(config: AgentConfig, deps: AgentDeps, stop: AbortSignal): Promise<void> {
+  const daemon = await startAgent(config, deps);
+  if (!stop.aborted) await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
+  await daemon.close();
+}

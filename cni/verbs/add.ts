@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ADD: address, port, port.json, bind, tap, in that order, each with its undo beside it. The record is written before
+// the first step and removed only when everything is undone, so that a DEL after any crash knows what to look for.
+
+import { usvError, usvFailure } from '../../lib/errors.ts';
+import { hostPaths } from '../../lib/names.ts';
+import { derivedMac, parseAddress, parseCidr } from '../addresses.ts';
+import { type Attachment, attachmentPaths, attachmentPort, tapAlias } from '../attachment.ts';
+import type { Call, CniDeps } from '../call.ts';
+import { givenDevice, ownAddresses, type PluginConfig, readConfig } from '../config.ts';
+import { readArgs, readAttachment, readNetns } from '../environment.ts';
+import { type Delegation, ipamAdd, ipamDel } from '../ipam.ts';
+import { portDocument } from '../port-document.ts';
+import { type CniIp, type CniResult, type CniRoute, mergeResult, resultSchema, toVersion } from '../result.ts';
+import { errnoOf, type Steps, unless } from '../session.ts';
+import { UndoStack } from '../undo.ts';
+import { dismantle } from './del.ts';
+
+interface Plan {
+  readonly attachment: Attachment;
+  readonly config: PluginConfig;
+  readonly delegation: Delegation | undefined;
+}
+
+interface Addresses {
+  readonly ips: readonly CniIp[];
+  readonly routes: readonly CniRoute[];
+  readonly dns: CniResult['dns'];
+}
+
+/** Does ADD and returns the result in the version of the request. */
+export async function add(call: Call, deps: CniDeps): Promise<Record<string, unknown>> {
+  const plan = makePlan(call, deps);
+  const { attachment, config } = plan;
+  await requirePodDirectory(call.steps, attachment);
+  await takePlace(call, deps, attachment);
+
+  const undo = new UndoStack();
+  try {
+    const addresses = await lease(call.steps, plan, undo);
+    await makePort(call.steps, deps, plan, addresses, undo);
+    await bindPort(call.steps, attachment, undo);
+    if (attachment.endpoint === 'tap') await makeTap(call.steps, plan, addresses, undo);
+    deps.store.put({ ...attachment, state: 'ready' });
+    return toVersion(describe(deps, plan, addresses), config.cniVersion);
+  } catch (error) {
+    const failures = await undo.run();
+    for (const { what, error: cause } of failures) {
+      deps.log.warn({ containerId: attachment.containerId, ifname: attachment.ifname, what, error: cause }, 'not undone');
+    }
+    // What could not be undone is left to DEL, which the runtime calls after a failed ADD.
+    if (failures.length === 0) deps.store.remove(attachment);
+    throw error;
+  }
+}
+
+function makePlan(call: Call, deps: CniDeps): Plan {
+  const config = readConfig(call.input);
+  readArgs(call.request);
+  const env = readAttachment(call.request);
+  const netns = readNetns(call.request);
+  const ifname = config.ifName ?? env.ifname;
+  const device = givenDevice(config);
+  if (device === undefined) {
+    throw usvError('USV_DEVICE_UNKNOWN', {
+      what: 'the device of the attachment',
+      expected: 'runtimeConfig.deviceID (declare "capabilities": {"deviceID": true}) or deviceID',
+      got: 'neither',
+      cni: 7,
+    });
+  }
+  const key = { containerId: env.containerId, ifname };
+  const delegation =
+    config.ipam === undefined ? undefined : { plugin: config.ipam.type, input: call.input, version: call.version };
+  return {
+    config,
+    delegation,
+    attachment: {
+      ...key,
+      port: attachmentPort(key),
+      device: deps.leadDevice(device),
+      network: config.name,
+      netns,
+      mac: config.runtimeConfig?.mac ?? config.mac ?? derivedMac(key.containerId, ifname),
+      mtu: config.mtu,
+      endpoint: config.endpoint,
+      state: 'adding',
+      ipamConfig: delegation === undefined ? null : JSON.stringify(call.input),
+    },
+  };
+}
+
+async function requirePodDirectory(steps: Steps, { device, ifname, port }: Attachment): Promise<void> {
+  const { podDir } = attachmentPaths(port, device, ifname);
+  try {
+    await steps.stat(podDir);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    throw usvFailure('USV_DEVICE_UNKNOWN', `the device ${device} is not allocated to a pod: there is no ${podDir}`, {
+      cause: error,
+    });
+  }
+}
+
+// One container at a time holds a device's interface name. From the look-up to the record there is no await, so two calls
+// cannot both find the place free.
+async function takePlace(call: Call, deps: CniDeps, attachment: Attachment): Promise<void> {
+  const cut = deps.store.get(attachment);
+  if (cut !== undefined && cut.state !== 'ready') await dismantle(call, deps, cut);
+  const holder = deps.store.findByPlace(attachment.device, attachment.ifname) ?? deps.store.get(attachment);
+  if (holder !== undefined) {
+    throw usvError('USV_PORT_OCCUPIED', {
+      what: `${attachment.ifname} of the device ${attachment.device}`,
+      expected: 'no port',
+      got: `the port ${holder.port} of the container ${holder.containerId}`,
+    });
+  }
+  deps.store.put(attachment);
+}
+
+async function lease(steps: Steps, { config, delegation }: Plan, undo: UndoStack): Promise<Addresses> {
+  if (delegation === undefined) {
+    const gateway = config.gateway;
+    const ips = ownAddresses(config).map((address) => {
+      const near = gateway !== undefined && gateway.includes(':') === address.includes(':');
+      return near ? { address, gateway } : { address };
+    });
+    return { ips, routes: [], dns: config.dns };
+  }
+  // Before the ADD: an ADD that failed half-way is to be followed by a DEL (CNI 1.1.0, section 4).
+  undo.push('addresses of the IPAM plugin', () => ipamDel(steps, delegation));
+  const result = await ipamAdd(steps, delegation);
+  const dns = Object.keys(result.dns ?? {}).length > 0 ? result.dns : config.dns;
+  return { ips: result.ips ?? [], routes: result.routes ?? [], dns };
+}
+
+async function makePort(steps: Steps, deps: CniDeps, plan: Plan, addresses: Addresses, undo: UndoStack): Promise<void> {
+  const { attachment } = plan;
+  const { port, mac, mtu } = attachment;
+  const paths = attachmentPaths(port, attachment.device, attachment.ifname);
+  undo.push('port of the switch', async () => {
+    await deps.switchPorts.removePort(port);
+  });
+  await deps.switchPorts.addPort({ name: port, mac, mtu });
+  const document = portDocument(deps.root, attachment, plan.config, addresses.ips);
+  undo.push('port.json', async () => {
+    await unless(['ENOENT'], steps.unlink(paths.portJson));
+  });
+  await steps.writeFile(paths.portJson, { mode: 0o644, uid: 0, gid: 0 }, document);
+}
+
+async function bindPort(steps: Steps, attachment: Attachment, undo: UndoStack): Promise<void> {
+  const paths = attachmentPaths(attachment.port, attachment.device, attachment.ifname);
+  const made = await unless(['EEXIST'], steps.mkdir(paths.podPort, { mode: 0o755, uid: 0, gid: 0 }));
+  if (!made && (await steps.stat(paths.podPort)).mountRoot) {
+    throw usvError('USV_PORT_OCCUPIED', { what: paths.podPort, expected: 'no mount', got: 'a mount without a record' });
+  }
+  undo.push('directory of the pod', async () => {
+    await unless(['ENOENT'], steps.rmdir(paths.podPort));
+  });
+  // Read-only, so that the pod, whatever its user, cannot touch the socket's name or port.json.
+  await steps.bindReadOnly(paths.portDir, paths.podPort);
+  undo.push('bind mount', () => steps.unmount(paths.podPort));
+}
+
+async function makeTap(steps: Steps, plan: Plan, addresses: Addresses, undo: UndoStack): Promise<void> {
+  const { ifname, port, mac, mtu } = plan.attachment;
+  const alias = tapAlias(port);
+  await steps.tapAdd({ ifname, alias, mac, mtu, uid: plan.config.uid, multiQueue: plan.config.queues > 1 });
+  undo.push('tap', async () => {
+    await unless(['ENODEV'], steps.tapDelete(ifname, alias));
+  });
+  for (const { address } of addresses.ips) {
+    await steps.addressAdd(ifname, parsed(parseCidr, address));
+  }
+  await steps.linkUp(ifname);
+  for (const route of addresses.routes) {
+    const destination = parsed(parseCidr, route.dst);
+    const gateway = route.gw ?? familyGateway(addresses.ips, destination.bytes.length);
+    await steps.routeAdd(ifname, {
+      ...route,
+      destination,
+      gateway: gateway === undefined ? undefined : parsed(parseAddress, gateway),
+    });
+  }
+}
+
+// A route without a gateway takes that of the address of its family, as all plugins built on the reference library do.
+function familyGateway(ips: readonly CniIp[], bytes: number): string | undefined {
+  return ips.find(({ gateway, address }) => gateway !== undefined && address.includes(':') === (bytes === 16))?.gateway;
+}
+
+function parsed<T>(parse: (text: string) => T | undefined, text: string): T {
+  const value = parse(text);
+  if (value !== undefined) return value;
+  throw usvError('USV_IPAM', { what: 'the answer of the IPAM plugin', expected: 'an address', got: JSON.stringify(text) });
+}
+
+function describe(deps: CniDeps, { attachment, config }: Plan, addresses: Addresses): CniResult {
+  const { ifname: name, mac, mtu, netns: sandbox, port } = attachment;
+  const previous = config.prevResult === undefined ? undefined : resultSchema.parse(config.prevResult);
+  return mergeResult(previous, {
+    interface: { name, mac, mtu, sandbox, socketPath: hostPaths(deps.root).portSocket(port) },
+    ...addresses,
+  });
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// CHECK: is the attachment still as ADD made it? Compares the record, prevResult, the bind mount, the socket, the tap with
+// MAC, MTU and addresses, and the switch. It changes nothing.
+
+import { usvError } from '../../lib/errors.ts';
+import { parseCidr, samePrefix } from '../addresses.ts';
+import { type Attachment, attachmentPaths, tapAlias } from '../attachment.ts';
+import type { Call, CniDeps } from '../call.ts';
+import { isAtLeast, readConfig } from '../config.ts';
+import { readAttachment, readNetns } from '../environment.ts';
+import { ipamCheck } from '../ipam.ts';
+import { type CniResult, resultSchema } from '../result.ts';
+import { errnoOf, type Steps } from '../session.ts';
+
+/** st_mode: the type bits, and a socket's. */
+const typeBits = 0o170000;
+const socketType = 0o140000;
+const interfaceUp = 1;
+
+export async function check(call: Call, deps: CniDeps): Promise<void> {
+  if (!isAtLeast(call.version, '0.4.0')) {
+    const what = 'cniVersion of a CHECK';
+    throw usvError('USV_CNI_VERSION', { what, expected: 'at least 0.4.0', got: call.version });
+  }
+  const config = readConfig(call.input);
+  const env = readAttachment(call.request);
+  const netns = readNetns(call.request);
+  if (config.prevResult === undefined) {
+    throw usvError('USV_CONFIG', { what: 'prevResult', expected: 'the result of ADD', got: 'nothing', cni: 7 });
+  }
+  const previous = resultSchema.safeParse(config.prevResult);
+  if (!previous.success) {
+    const got = JSON.stringify(config.prevResult).slice(0, 200);
+    throw usvError('USV_CONFIG', { what: 'prevResult', expected: 'the result of ADD', got, cni: 7 });
+  }
+  const key = { containerId: env.containerId, ifname: config.ifName ?? env.ifname };
+  const record = deps.store.get(key);
+  if (record?.state !== 'ready') {
+    const what = `the attachment ${key.ifname} of ${key.containerId}`;
+    throw usvError('USV_CHECK', { what, expected: 'a finished ADD', got: record?.state ?? 'none' });
+  }
+  const addresses = checkPrevious(previous.data, record, netns);
+  if (config.ipam !== undefined) {
+    await ipamCheck(call.steps, { plugin: config.ipam.type, input: call.input, version: call.version });
+  }
+  await checkMount(call.steps, record);
+  if (record.endpoint === 'tap') await checkTap(call.steps, record, addresses);
+  const { port: name, mac, mtu } = record;
+  same(`${name} of the switch`, 'a port', (await deps.switchPorts.hasPort({ name, mac, mtu })) ? 'a port' : 'none');
+}
+
+function same(what: string, expected: string, got: string): void {
+  if (expected !== got) throw usvError('USV_CHECK', { what, expected, got });
+}
+
+// Returns the addresses that prevResult has for our interface.
+function checkPrevious(previous: CniResult, record: Attachment, netns: string): string[] {
+  const index = (previous.interfaces ?? []).findIndex(({ name, sandbox }) => name === record.ifname && sandbox === netns);
+  const ours = previous.interfaces?.[index];
+  same(`the interface ${record.ifname} in prevResult`, 'listed', ours === undefined ? 'not listed' : 'listed');
+  same(`mac of ${record.ifname} in prevResult`, record.mac, ours?.mac?.toLowerCase() ?? 'none');
+  return (previous.ips ?? []).filter((ip) => ip.interface === index).map(({ address }) => address);
+}
+
+async function checkMount(steps: Steps, record: Attachment): Promise<void> {
+  const paths = attachmentPaths(record.port, record.device, record.ifname);
+  const place = await present(paths.podPort, steps.stat(paths.podPort));
+  same(paths.podPort, 'a bind mount', place.mountRoot ? 'a bind mount' : 'no mount');
+  const source = await present(paths.portDir, steps.stat(paths.portDir));
+  const where = `the directory ${paths.portDir}`;
+  same(paths.podPort, where, place.identity === source.identity ? where : 'another one');
+  const socket = await present(paths.portSocket, steps.stat(paths.portSocket));
+  same(paths.portSocket, 'a socket', (socket.mode & typeBits) === socketType ? 'a socket' : 'another kind of file');
+  await present(paths.portJson, steps.stat(paths.portJson));
+}
+
+async function checkTap(steps: Steps, record: Attachment, addresses: readonly string[]): Promise<void> {
+  const { ifname } = record;
+  const link = await present(ifname, steps.linkGet(ifname));
+  const alias = tapAlias(record.port);
+  same(ifname, `a tap with the alias ${alias}`, `a ${link.kind === 'tun' ? 'tap' : link.kind} with the alias ${link.alias}`);
+  same(`mac of ${ifname}`, record.mac, link.mac);
+  same(`mtu of ${ifname}`, String(record.mtu), String(link.mtu));
+  same(ifname, 'up', (link.flags & interfaceUp) === 0 ? 'down' : 'up');
+  const held = await steps.addressList(ifname);
+  for (const text of addresses) {
+    const wanted = parseCidr(text);
+    const there = wanted !== undefined && held.some((prefix) => samePrefix(prefix, wanted));
+    same(`the address ${text} on ${ifname}`, 'there', there ? 'there' : 'missing');
+  }
+}
+
+async function present<T>(what: string, step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno !== 'ENOENT' && errno !== 'ENODEV') throw error;
+    throw usvError('USV_CHECK', { what, expected: 'to be there', got: errno, cause: error });
+  }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// DEL: takes away whatever of an attachment is there. Everything absent is a success; it works without CNI_NETNS, without
+// prevResult, without a record, with a configuration that ADD refused, and with the switch away.
+
+import { UsvhostError } from '../../lib/errors.ts';
+import { type Attachment, type AttachmentKey, attachmentPaths, attachmentPort, tapAlias } from '../attachment.ts';
+import type { Call, CniDeps } from '../call.ts';
+import { parseStdin, readForDelete } from '../config.ts';
+import { readAttachment } from '../environment.ts';
+import { type Delegation, ipamDel } from '../ipam.ts';
+import { errnoOf, type Steps, unless } from '../session.ts';
+
+/** A pod can have been bound several times only by a defect; the bound keeps a defect from becoming a loop. */
+const maxMounts = 16;
+
+export async function del(call: Call, deps: CniDeps): Promise<void> {
+  const env = readAttachment(call.request);
+  const config = readForDelete(call.input);
+  const key: AttachmentKey = { containerId: env.containerId, ifname: config.ifName ?? env.ifname };
+  const record = deps.store.get(key);
+  if (record !== undefined) {
+    await dismantle(call, deps, record);
+    return;
+  }
+  const { steps } = call;
+  const port = attachmentPort(key);
+  await removeTap(steps, call, key.ifname, port);
+  // Without a record the device may by now be another container's.
+  const device = config.device === undefined ? undefined : deps.leadDevice(config.device);
+  const free = device !== undefined && deps.store.findByPlace(device, key.ifname) === undefined;
+  if (free) await removeMount(steps, deps, device, key.ifname, port);
+  await removePort(steps, deps, port);
+  if (config.ipamType !== undefined) {
+    await ipamDel(steps, { plugin: config.ipamType, input: call.input, version: call.version });
+  }
+}
+
+/** Takes away what a record names, then the record. Also for an ADD that finds the rest of one that was cut. */
+export async function dismantle(call: Call, deps: CniDeps, record: Attachment): Promise<void> {
+  const { steps } = call;
+  deps.store.put({ ...record, state: 'deleting' });
+  await removeTap(steps, call, record.ifname, record.port);
+  await removeMount(steps, deps, record.device, record.ifname, record.port);
+  await removePort(steps, deps, record.port);
+  const delegation = ipamOf(call, record);
+  if (delegation !== undefined) await ipamDel(steps, delegation);
+  deps.store.remove(record);
+}
+
+// The configuration of the ADD, not that of the DEL: the address is to be given back where it was taken.
+function ipamOf(call: Call, record: Attachment): Delegation | undefined {
+  if (record.ipamConfig === null) return undefined;
+  const input = parseStdin(Buffer.from(record.ipamConfig));
+  const plugin = readForDelete(input).ipamType;
+  return plugin === undefined ? undefined : { plugin, input, version: call.version };
+}
+
+async function removeTap(steps: Steps, call: Call, ifname: string, port: string): Promise<void> {
+  const { netns } = call.request;
+  // Without the variable the namespace is going away, and the tap with it.
+  if (netns === undefined || netns === '') return;
+  // ENODEV: no such interface; EPERM: not our tap; ENOENT and EINVAL: the namespace is gone, or its path is a plain file.
+  await unless(['ENODEV', 'EPERM', 'ENOENT', 'EINVAL'], steps.tapDelete(ifname, tapAlias(port)));
+}
+
+async function removeMount(steps: Steps, deps: CniDeps, device: string, ifname: string, port: string): Promise<void> {
+  const { podPort } = attachmentPaths(port, device, ifname);
+  for (let n = 0; n < maxMounts; n++) {
+    // EINVAL: no mount there any more.
+    if (!(await unless(['EINVAL', 'ENOENT'], steps.unmount(podPort)))) break;
+  }
+  try {
+    await steps.rmdir(podPort);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === 'ENOENT') return;
+    if (errno !== 'ENOTEMPTY' && errno !== 'ENOTDIR') throw error;
+    // The pod owns its directory and may have put things there; they must not hold up its deletion.
+    deps.log.warn({ podPort, errno }, 'the pod left something in the place of its port');
+  }
+}
+
+async function removePort(steps: Steps, deps: CniDeps, port: string): Promise<void> {
+  try {
+    await deps.switchPorts.removePort(port);
+  } catch (error) {
+    if (!(error instanceof UsvhostError)) throw error;
+    // A switch that is gone has no ports; one that only does not answer is told when it does.
+    deps.store.buryPort(port);
+    deps.log.warn({ port, error }, 'the switch could not be asked to remove the port');
+  }
+  const { portDir, portJson, portSocket } = attachmentPaths(port, 'x', 'x');
+  await unless(['ENOENT'], steps.unlink(portJson));
+  await unless(['ENOENT'], steps.unlink(portSocket));
+  if (!(await unless(['ENOENT', 'ENOTEMPTY'], steps.rmdir(portDir)))) return;
+  deps.log.info({ port }, 'the port directory that the switch left is gone');
+}

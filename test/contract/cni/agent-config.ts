@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The agent's configuration for a test's root: defaults otherwise.
+
+import type { AgentConfig } from '../../../lib/config/agent.ts';
+
+export function agentConfig(root: string): AgentConfig {
+  return { root };
+}
