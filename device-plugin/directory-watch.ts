@@ -6,6 +6,7 @@
 
 import { type FSWatcher, lstatSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
+import { errnoOf } from '../lib/errno.ts';
 
 export interface DirectoryWatch {
   close(): void;
@@ -42,7 +43,7 @@ export function watchDirectory(
       watcher = watch(path, event);
     } catch (error) {
       // Gone between the look and the watch: look again. The root directory always exists, so this ends.
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+      if (errnoOf(error) === 'ENOENT') {
         watched = { path: '', inode: undefined };
         arm();
         return;

@@ -7,7 +7,8 @@
 
 import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { usvError, usvFailure } from '../lib/errors.ts';
+import { errnoOf } from '../lib/errno.ts';
+import { UsvhostError, usvError, usvFailure } from '../lib/errors.ts';
 import type { HostPaths } from '../lib/names.ts';
 import { mountPointsBelow } from './mount-points.ts';
 
@@ -104,9 +105,7 @@ function io<Result>(path: string, action: () => Result): Result {
   try {
     return action();
   } catch (error) {
-    if (error instanceof Error && 'syscall' in error) {
-      throw usvFailure('USV_IO', `cannot prepare the pod directory ${path}: ${error.message}`, { cause: error });
-    }
-    throw error;
+    if (error instanceof UsvhostError || errnoOf(error) === '') throw error;
+    throw usvFailure('USV_IO', `cannot prepare the pod directory ${path}: ${errnoOf(error)}`, { cause: error });
   }
 }

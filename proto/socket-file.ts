@@ -6,6 +6,7 @@
 
 import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
+import { errnoOf } from '../lib/errno.ts';
 import { usvFailure } from '../lib/errors.ts';
 
 /** `live`: somebody accepts connections; `stale`: a socket file without a listener; `absent`: no such name. */
@@ -14,18 +15,14 @@ export type SocketState = 'live' | 'stale' | 'absent';
 /** What tells one file from a later one under the same name (inode numbers alone are used again). */
 export type FileIdentity = string;
 
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-}
-
 /** Identity of the file at `path`, undefined when there is none. Throws USV_IO for any other failure. */
 export function fileIdentity(path: string): FileIdentity | undefined {
   try {
     const stat = lstatSync(path, { bigint: true });
     return `${stat.dev}:${stat.ino}:${stat.birthtimeNs}`;
   } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
-    throw usvFailure('USV_IO', `cannot look at ${path}: ${codeOf(error)}`, { cause: error });
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+    throw usvFailure('USV_IO', `cannot look at ${path}: ${errnoOf(error)}`, { cause: error });
   }
 }
 
@@ -37,7 +34,7 @@ export async function probeSocket(path: string): Promise<SocketState> {
       socket.destroy();
       resolve('');
     });
-    socket.once('error', (error) => resolve(codeOf(error)));
+    socket.once('error', (error) => resolve(errnoOf(error)));
   });
   // EAGAIN is a listener whose backlog is full.
   if (code === '' || code === 'EAGAIN') return 'live';
@@ -57,8 +54,8 @@ export async function takeSocketName(temporary: string, path: string): Promise<v
       unlinkSync(temporary);
       return;
     } catch (error) {
-      if (codeOf(error) !== 'EEXIST') {
-        throw usvFailure('USV_IO', `cannot make the socket ${path}: ${codeOf(error)}`, { cause: error });
+      if (errnoOf(error) !== 'EEXIST') {
+        throw usvFailure('USV_IO', `cannot make the socket ${path}: ${errnoOf(error)}`, { cause: error });
       }
     }
     const before = fileIdentity(path);
@@ -75,8 +72,8 @@ function removeStale(path: string, probed: FileIdentity, aside: string): void {
   try {
     renameSync(path, aside);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    throw usvFailure('USV_IO', `cannot replace the stale socket ${path}: ${codeOf(error)}`, { cause: error });
+    if (errnoOf(error) === 'ENOENT') return;
+    throw usvFailure('USV_IO', `cannot replace the stale socket ${path}: ${errnoOf(error)}`, { cause: error });
   }
   if (fileIdentity(aside) !== probed) linkSync(aside, path);
   unlinkSync(aside);
@@ -88,7 +85,7 @@ export function releaseSocketName(path: string, identity: FileIdentity): void {
   try {
     unlinkSync(path);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    throw usvFailure('USV_IO', `cannot remove the socket ${path}: ${codeOf(error)}`, { cause: error });
+    if (errnoOf(error) === 'ENOENT') return;
+    throw usvFailure('USV_IO', `cannot remove the socket ${path}: ${errnoOf(error)}`, { cause: error });
   }
 }

@@ -4,9 +4,10 @@
 // project listens and dials through here, so that mode, stale sockets and the `unix:` target are right once.
 
 import { randomBytes } from 'node:crypto';
-import { chmodSync, rmSync } from 'node:fs';
+import { accessSync, chmodSync, constants, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type ChannelOptions, type ChannelCredentials, credentials, type Server, ServerCredentials } from '@grpc/grpc-js';
+import { errnoOf } from '../lib/errno.ts';
 import { usvError, usvFailure } from '../lib/errors.ts';
 import { fileIdentity, releaseSocketName, takeSocketName } from './socket-file.ts';
 
@@ -46,6 +47,7 @@ export async function serve(server: Server, options: ServeOptions): Promise<Serv
       got: `${bytes} bytes in ${path}`,
     });
   }
+  checkDirectory(path);
   // Listening starts under a name nobody dials, and libuv unlinks that name, not ours, when the server closes.
   const temporary = join(dirname(path), `.${randomBytes(3).toString('hex')}`);
   await bind(server, temporary, path);
@@ -65,10 +67,22 @@ export async function serve(server: Server, options: ServeOptions): Promise<Serv
     path,
     present: () => fileIdentity(path) === identity,
     close: async ({ graceMillis = 1000 } = {}) => {
-      releaseSocketName(path, identity);
-      await shutdown(server, graceMillis);
+      try {
+        releaseSocketName(path, identity);
+      } finally {
+        await shutdown(server, graceMillis);
+      }
     },
   };
+}
+
+// grpc-js would report a missing directory on the console as well.
+function checkDirectory(path: string): void {
+  try {
+    accessSync(dirname(path), constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw usvFailure('USV_IO', `cannot listen on ${path}: its directory: ${errnoOf(error)}`, { cause: error });
+  }
 }
 
 function bind(server: Server, temporary: string, path: string): Promise<void> {

@@ -6,15 +6,12 @@
 
 import { chmodSync, lstatSync, mkdirSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { errnoOf } from '../lib/errno.ts';
 import { usvFailure } from '../lib/errors.ts';
 
 const socketName = 'vhost.sock';
 /** `port.json` is the agent's; it goes with the port. */
 const knownNames: readonly string[] = [socketName, 'port.json'];
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-}
 
 /**
  * Makes the directory with mode 0755, or takes over the one that is there, and removes the socket a former switch left.
@@ -37,7 +34,7 @@ function makeDirectory(directory: string): boolean {
     mkdirSync(directory, { mode: 0o755 });
     return true;
   } catch (error) {
-    if (codeOf(error) === 'EEXIST' && lstatSync(directory).isDirectory()) return false;
+    if (errnoOf(error) === 'EEXIST' && lstatSync(directory).isDirectory()) return false;
     throw error;
   }
 }
@@ -47,7 +44,7 @@ function removeFile(path: string): boolean {
     unlinkSync(path);
     return true;
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return false;
+    if (errnoOf(error) === 'ENOENT') return false;
     throw error;
   }
 }
@@ -73,7 +70,7 @@ function removeKnown(path: string): void {
   try {
     removeFile(path);
   } catch (error) {
-    if (codeOf(error) !== 'EISDIR' && codeOf(error) !== 'EPERM') throw error;
+    if (errnoOf(error) !== 'EISDIR' && errnoOf(error) !== 'EPERM') throw error;
   }
 }
 
@@ -83,8 +80,8 @@ export function removeEmpty(directory: string): RemovedDirectory {
     rmdirSync(directory);
     return { removed: true, kept: [] };
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return { removed: false, kept: [] };
-    if (codeOf(error) === 'ENOTEMPTY' || codeOf(error) === 'EEXIST') return { removed: false, kept: readdirSync(directory) };
+    if (errnoOf(error) === 'ENOENT') return { removed: false, kept: [] };
+    if (errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'EEXIST') return { removed: false, kept: readdirSync(directory) };
     throw error;
   }
 }

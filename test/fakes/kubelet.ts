@@ -17,6 +17,7 @@ import type { DevicePluginOptions__Output } from '../../proto/gen/v1beta1/Device
 import type { ListAndWatchResponse__Output } from '../../proto/gen/v1beta1/ListAndWatchResponse.ts';
 import type { PreferredAllocationResponse__Output } from '../../proto/gen/v1beta1/PreferredAllocationResponse.ts';
 import type { RegisterRequest__Output } from '../../proto/gen/v1beta1/RegisterRequest.ts';
+import type { RegistrationHandlers } from '../../proto/gen/v1beta1/Registration.ts';
 import { DevicePlugin, devicePluginVersion, Registration } from '../../proto/load.ts';
 import { dial, type ServedSocket, serve } from '../../proto/unix.ts';
 
@@ -85,14 +86,15 @@ export class FakeKubelet {
       if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) rmSync(path, { force: true });
     }
     const server = new Server();
-    server.addService(Registration.service, {
+    const handlers: RegistrationHandlers = {
       Register: (call, callback) => {
         const refusal = this.#register(call.request);
         // As from the real kubelet: a status without any code of ours.
         if (refusal === undefined) callback(null, {});
         else callback({ code: status.UNKNOWN, details: refusal });
       },
-    });
+    };
+    server.addService(Registration.service, handlers);
     this.#served = await serve(server, { socketPath: this.#paths.kubeletSocket, mode: 0o600 });
   }
 
