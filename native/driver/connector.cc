@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "driver/connector.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+
+#include "base/cpu.h"
+#include "vhost_user/message_table.h"
+#include "vhost_user/sockets.h"
+
+namespace usvhost {
+
+namespace {
+constexpr uint64_t kMilli = 1'000'000;
+// How often a link that is up is asked whether the back-end broke a ring; the check is one load.
+constexpr uint64_t kBrokenCheckMillis = 100;
+}  // namespace
+
+Connector::Connector(std::vector<VirtioPort*> ports, const Segment& segment, const PollThread& thread,
+                     ConnectorOptions options, std::function<void(LinkEvent)> on_event)
+    : segment_(segment), data_thread_(thread), options_(options), on_event_(std::move(on_event)) {
+  for (VirtioPort* port : ports) sessions_.push_back({port, {}, {}, 0, options_.backoff_min_millis, false, {}});
+}
+
+Status Connector::start() {
+  stop_event_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!stop_event_) return system_failure("USV_IO", "eventfd");
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "usvhost-connect");
+    run();
+  });
+  return {};
+}
+
+void Connector::stop() {
+  if (!thread_.joinable()) return;
+  uint64_t one = 1;
+  [[maybe_unused]] ssize_t written = ::write(stop_event_.get(), &one, sizeof one);
+  thread_.join();
+}
+
+void Connector::run() {
+  for (;;) {
+    uint64_t now = monotonic_nanos();
+    for (Session& session : sessions_) {
+      if (!session.stream && now >= session.deadline) attempt(session, now);
+    }
+    std::vector<pollfd> fds{{stop_event_.get(), POLLIN, 0}};
+    for (const Session& session : sessions_) {
+      int fd = session.stream ? session.stream->fd() : -1;  // poll() skips negative descriptors
+      short events = session.stream && session.stream->wants_write() ? POLLIN | POLLOUT : POLLIN;
+      fds.push_back({fd, events, 0});
+    }
+    poll(fds.data(), fds.size(), next_timeout(monotonic_nanos()));
+    if (fds[0].revents != 0) return;
+    now = monotonic_nanos();
+    for (size_t i = 0; i < sessions_.size(); i++) {
+      Session& session = sessions_[i];
+      if (!session.stream) continue;
+      if ((fds[i + 1].revents & POLLOUT) != 0) {
+        if (Status sent = session.stream->flush(); !sent.ok()) {
+          close(session, sent, now);
+          continue;
+        }
+      }
+      if (fds[i + 1].revents != 0) on_readable(session, now);
+      if (!session.stream) continue;
+      if (!session.up && now >= session.deadline) {
+        close(session, failure("USV_HANDSHAKE", "expected an answer within %u ms, got silence", options_.handshake_millis),
+              now);
+      } else if (session.up && session.port->broken()) {
+        close(session, failure("USV_RING", "expected used entries that are outstanding, got others from the back-end"),
+              now);
+      }
+    }
+  }
+}
+
+int Connector::next_timeout(uint64_t now) {
+  uint64_t next = UINT64_MAX;
+  for (const Session& session : sessions_) {
+    next = std::min(next, session.up ? now + kBrokenCheckMillis * kMilli : session.deadline);
+  }
+  if (next == UINT64_MAX) return -1;
+  return next <= now ? 0 : static_cast<int>((next - now) / kMilli) + 1;
+}
+
+FrontEndConfig Connector::front_end_config(const VirtioPort& port) const {
+  FrontEndConfig config;
+  uint64_t base = guest_address(segment_.data());
+  config.region = {base, segment_.size(), base, 0};
+  config.memory_fd = segment_.fd();
+  for (uint16_t i = 0; i < kQueues; i++) config.queues[i] = port.front_end_queue(i);
+  return config;
+}
+
+void Connector::attempt(Session& session, uint64_t now) {
+  Fd socket;
+  if (Status status = connect_to(session.port->options().path, socket); !status.ok()) {
+    close(session, status, now);
+    return;
+  }
+  session.port->reset_rings(data_thread_);
+  session.front_end.emplace(front_end_config(*session.port));
+  session.deadline = now + options_.handshake_millis * kMilli;
+  FrontEnd* front_end = &*session.front_end;
+  session.stream.emplace(std::move(socket), [front_end](const MessageHeader& header) {
+    return check_reply_header(header, front_end->awaited());
+  });
+  if (Status status = proceed(session); !status.ok()) close(session, status, now);
+}
+
+/** Sends all that can be sent now; the link is up when nothing is left to do. */
+Status Connector::proceed(Session& session) {
+  OutgoingMessage message;
+  while (session.front_end->next(message)) {
+    Status sent = session.stream->send(message.request, message.flags, &message.payload, message.size, message.fds,
+                                       message.fd_count);
+    if (!sent.ok()) return sent;
+  }
+  if (session.front_end->done() && !session.up) {
+    session.up = true;
+    session.backoff_millis = options_.backoff_min_millis;
+    session.last_reason.clear();
+    session.port->set_up(data_thread_);
+    on_event_({session.port->options().name, true, "", session.front_end->features()});
+  }
+  return {};
+}
+
+void Connector::on_readable(Session& session, uint64_t now) {
+  for (;;) {
+    switch (session.stream->receive()) {
+      case MessageStream::Progress::kWouldBlock: return;
+      case MessageStream::Progress::kFailed: close(session, session.stream->status(), now); return;
+      case MessageStream::Progress::kClosed:
+        // A back-end that holds a connection already closes the next one at once.
+        close(session,
+              session.up ? failure("USV_SWITCH_UNREACHABLE", "the back-end closed the connection")
+                         : failure("USV_PORT_BUSY", "expected a handshake, got the end: is the port in use by another driver?"),
+              now);
+        return;
+      case MessageStream::Progress::kMessage: break;
+    }
+    Status status = session.front_end->reply(session.stream->message());
+    if (status.ok()) status = proceed(session);
+    if (!status.ok()) {
+      close(session, status, now);
+      return;
+    }
+  }
+}
+
+void Connector::close(Session& session, const Status& reason, uint64_t now) {
+  session.port->set_down();
+  session.stream.reset();
+  session.front_end.reset();
+  std::string text = reason.describe();
+  if (session.up || session.last_reason != text) on_event_({session.port->options().name, false, text, 0});
+  session.last_reason = std::move(text);
+  session.up = false;
+  session.deadline = now + session.backoff_millis * kMilli;
+  session.backoff_millis = std::min(session.backoff_millis * 2, options_.backoff_max_millis);
+}
+
+}  // namespace usvhost

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps the ports of a driver connected: connects, shakes hands, notices the end, backs off and tries again, on one
+// control thread for all ports. It never touches a ring; the data thread is asked to.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "driver/virtio_port.h"
+#include "memory/segment.h"
+#include "vhost_user/stream.h"
+
+namespace usvhost {
+
+struct LinkEvent {
+  std::string port;
+  bool up;
+  std::string reason;      // "" when up, else "CODE: text"
+  uint64_t features = 0;   // negotiated, when up
+};
+
+struct ConnectorOptions {
+  uint32_t backoff_min_millis = 5;
+  uint32_t backoff_max_millis = 500;
+  uint32_t handshake_millis = 5000;
+};
+
+class Connector {
+ public:
+  /** `on_event` runs on the connector's thread; it must only queue. An event is sent when a link changes or fails for a new reason. */
+  Connector(std::vector<VirtioPort*> ports, const Segment& segment, const PollThread& thread, ConnectorOptions options,
+            std::function<void(LinkEvent)> on_event);
+  ~Connector() { stop(); }
+
+  Status start();
+  void stop();
+
+ private:
+  struct Session {
+    VirtioPort* port;
+    std::optional<MessageStream> stream;
+    std::optional<FrontEnd> front_end;
+    uint64_t deadline = 0;  // of the handshake, or of the next attempt while there is no stream
+    uint32_t backoff_millis = 0;
+    bool up = false;
+    std::string last_reason;
+  };
+
+  void run();
+  void attempt(Session& session, uint64_t now);
+  void on_readable(Session& session, uint64_t now);
+  Status proceed(Session& session);
+  void close(Session& session, const Status& reason, uint64_t now);
+  FrontEndConfig front_end_config(const VirtioPort& port) const;
+  int next_timeout(uint64_t now);
+
+  const Segment& segment_;
+  const PollThread& data_thread_;
+  ConnectorOptions options_;
+  std::function<void(LinkEvent)> on_event_;
+  std::vector<Session> sessions_;
+  Fd stop_event_;
+  std::thread thread_;
+};
+
+}  // namespace usvhost

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an engine is: a piece of work on the frames of one or two ports, run by the data thread of a dataplane.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "driver/virtio_port.h"
+
+namespace usvhost {
+
+/** Frames per call of receive and transmit. */
+inline constexpr uint32_t kEngineBurst = 32;
+
+/** One number of an engine's report; names are snake_case with the unit last (rtt_p50_us). */
+struct Metric {
+  std::string name;
+  double value;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  /** Before the data thread runs. Fails with the engine's own code (USV_TAP, USV_CONFIG). */
+  virtual Status open() { return {}; }
+  /** Descriptors whose readability is work (a tap); the data thread wakes up for them. */
+  virtual Status watch(const PollThread& /*thread*/) { return {}; }
+
+  // Data thread.
+  virtual uint32_t poll() = 0;
+  virtual bool pending() { return false; }
+  virtual int max_sleep_millis() { return -1; }
+
+  // Any thread.
+  /** Starts or stops the sending of engines that make traffic of their own. */
+  virtual void set_running(bool /*running*/) {}
+  virtual std::vector<Metric> report() const { return {}; }
+};
+
+}  // namespace usvhost

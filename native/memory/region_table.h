@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The back-end's view of a front-end's memory: regions mapped from the descriptors of SET_MEM_TABLE, and the one
+// checked translation from an address and a length to a pointer. Nothing else may turn a guest's number into a pointer.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/fd.h"
+#include "base/status.h"
+
+namespace usvhost {
+
+inline constexpr size_t kMaxRegions = 8;  // vhost-user SET_MEM_TABLE: at most 8 without CONFIGURE_MEM_SLOTS
+
+/** One region as a message states it: every value is the front-end's claim until map() has checked it. */
+struct RegionClaim {
+  uint64_t guest_address;
+  uint64_t size;
+  uint64_t user_address;
+  uint64_t mmap_offset;
+};
+
+class RegionTable {
+ public:
+  RegionTable() = default;
+  ~RegionTable() { clear(); }
+  RegionTable(const RegionTable&) = delete;
+  RegionTable& operator=(const RegionTable&) = delete;
+  RegionTable(RegionTable&& other) noexcept { swap(other); }
+  RegionTable& operator=(RegionTable&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+
+  /**
+   * Replaces the table. Fails with USV_REGION, and then holds nothing, when the regions are too many, empty, wrap, overlap
+   * one another in either address space, or do not fit the files behind the descriptors.
+   */
+  Status map(std::span<const RegionClaim> claims, std::span<const Fd> files);
+  void clear();
+
+  /** A guest address with its length, or null when not all of [address, address + length) lies in one region. */
+  uint8_t* translate(uint64_t address, uint64_t length) const {
+    uint64_t offset = address - regions_[0].guest_address;
+    if (offset < regions_[0].size && length <= regions_[0].size - offset) [[likely]] return regions_[0].base + offset;
+    return translate_others(address, length);
+  }
+  /** The same for an address of the front-end's own process: only the ring addresses of SET_VRING_ADDR are such. */
+  uint8_t* translate_user(uint64_t address, uint64_t length) const;
+
+  /** True once an access to a region has faulted because its file was truncated. */
+  bool faulted() const;
+  size_t count() const { return count_; }
+
+ private:
+  struct Region {
+    uint64_t guest_address = 0;
+    uint64_t size = 0;
+    uint64_t user_address = 0;
+    uint8_t* base = nullptr;
+    void* mapping = nullptr;
+    size_t mapping_size = 0;
+    int guard = -1;
+  };
+
+  uint8_t* translate_others(uint64_t address, uint64_t length) const;
+  Status map_one(const RegionClaim& claim, int file, Region& region);
+  void swap(RegionTable& other) noexcept;
+
+  Region regions_[kMaxRegions] = {};
+  size_t count_ = 0;
+};
+
+}  // namespace usvhost

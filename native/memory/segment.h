@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The front-end's shared memory: one segment, one region, one file descriptor for all ports of a driver.
+// A memfd is sealed against shrinking, growing and further seals before anyone else sees it, so that a back-end
+// can trust its size; the kernel has no seals for files in /dev/shm and on hugetlbfs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "base/fd.h"
+#include "base/status.h"
+
+namespace usvhost {
+
+enum class SegmentKind : uint8_t {
+  kMemfd,      // anonymous, sealed; the default
+  kShm,        // a POSIX shared memory file in /dev/shm, unlinked as soon as it is open
+  kHugetlbfs,  // a file on a hugetlbfs mount, unlinked as soon as it is open
+};
+
+struct SegmentOptions {
+  SegmentKind kind = SegmentKind::kMemfd;
+  size_t bytes = 0;            // rounded up to the page size of the kind
+  std::string directory = {};  // kHugetlbfs: the mount point; kShm: default /dev/shm
+};
+
+class Segment {
+ public:
+  Segment() = default;
+  ~Segment();
+  Segment(const Segment&) = delete;
+  Segment& operator=(const Segment&) = delete;
+
+  /** Creates, sizes, maps, pre-faults and (memfd) seals. Fails with USV_MEMORY; then nothing is left behind. */
+  Status create(const SegmentOptions& options);
+
+  uint8_t* data() const { return data_; }
+  size_t size() const { return size_; }
+  int fd() const { return fd_.get(); }
+  bool sealed() const { return sealed_; }
+
+ private:
+  Fd fd_;
+  uint8_t* data_ = nullptr;
+  size_t size_ = 0;
+  bool sealed_ = false;
+};
+
+}  // namespace usvhost

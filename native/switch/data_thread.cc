@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "switch/data_thread.h"
+
+namespace usvhost {
+
+uint32_t DataThread::poll() {
+  uint32_t moved = 0;
+  uint32_t now = coarse_seconds();
+  for_each_port([&](PortRuntime& port) { moved += forwarder_.forward(port, now); });
+  if (forwarder_.take_broken()) [[unlikely]] on_broken_();
+  return moved;
+}
+
+void DataThread::arm() {
+  for_each_port([](PortRuntime& port) { port.transmit->want_kicks(); });
+  // Fence [D1]: our wish for kicks before the look at avail->idx in pending(); pairs with the driver's [D2].
+  full_fence();
+}
+
+bool DataThread::pending() {
+  bool found = false;
+  for_each_port([&](PortRuntime& port) {
+    // A broken index counts too: the next pass marks the port.
+    if (port.transmit->available() != 0 || port.transmit->error() != RingError::kNone) found = true;
+  });
+  return found;
+}
+
+void DataThread::disarm() {
+  for_each_port([](PortRuntime& port) { port.transmit->refuse_kicks(); });
+}
+
+}  // namespace usvhost

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What data threads can reach of a port, and the table through which they reach it. The control side publishes a
+// port when its rings run and withdraws it, waiting for quiescence, before anything of it changes.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "base/cpu.h"
+#include "memory/region_table.h"
+#include "switch/counters.h"
+#include "virtio/split_device.h"
+
+namespace usvhost {
+
+/** Held for one burst by the thread that delivers to a port; with one data thread it is never contended. */
+class SpinLock {
+ public:
+  void lock() {
+    while (flag_.test_and_set(std::memory_order_acquire)) cpu_relax();
+  }
+  void unlock() { flag_.clear(std::memory_order_release); }
+
+ private:
+  std::atomic_flag flag_ = ATOMIC_FLAG_INIT;
+};
+
+struct PortRuntime {
+  uint16_t index = 0;
+  uint32_t max_frame = 0;  // bytes from the destination address to the end of the payload
+  const RegionTable* memory = nullptr;
+  SplitDeviceQueue<>* transmit = nullptr;  // the pod's transmit queue, null while it is not running
+  SplitDeviceQueue<>* receive = nullptr;
+  int transmit_call = -1;
+  int receive_call = -1;
+  bool transmit_enabled = false;  // a started but disabled queue is drained and discarded (vhost-user, "Ring states")
+  bool receive_enabled = false;
+  CounterBlock* counters = nullptr;
+  SpinLock receive_lock;
+  /** A RingError, set once by the data thread that found it; the control side then ends the port. */
+  std::atomic<RingError> broken{RingError::kNone};
+};
+
+class PortTable {
+ public:
+  explicit PortTable(uint32_t max_ports) : slots_(max_ports) {}
+
+  /** Data threads, inside an epoch. seq_cst pairs with Epoch::enter(), fence [Q1]. */
+  PortRuntime* get(uint32_t index) const { return slots_[index].load(std::memory_order_seq_cst); }
+  void publish(uint32_t index, PortRuntime* port) { slots_[index].store(port, std::memory_order_seq_cst); }
+  /** The caller then waits until every data thread has been quiescent. */
+  void withdraw(uint32_t index) { slots_[index].store(nullptr, std::memory_order_seq_cst); }
+
+  /** One past the highest index in use, so that passes do not visit empty slots. */
+  uint32_t end() const { return end_.load(std::memory_order_relaxed); }
+  void set_end(uint32_t end) { end_.store(end, std::memory_order_relaxed); }
+  uint32_t capacity() const { return static_cast<uint32_t>(slots_.size()); }
+
+ private:
+  std::vector<std::atomic<PortRuntime*>> slots_;
+  std::atomic<uint32_t> end_{0};
+};
+
+}  // namespace usvhost

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// What several tests share: a temporary directory, a bounded wait for a condition, a switch with dataplanes around it.
+#pragma once
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <condition_variable>
+#include <filesystem>
+#include <mutex>
+#include <string>
+
+#include "engines/dataplane.h"
+#include "switch/switch.h"
+
+namespace usvhost::test {
+
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    char pattern[] = "/tmp/usvhost-test-XXXXXX";
+    path_ = mkdtemp(pattern);
+  }
+  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+/** Looks at a condition of another thread's making until it holds or ten seconds have passed. */
+template <class Condition>
+bool eventually(Condition condition) {
+  uint64_t end = monotonic_nanos() + 10'000'000'000ull;
+  while (monotonic_nanos() < end) {
+    if (condition()) return true;
+    sched_yield();
+  }
+  return condition();
+}
+
+inline double metric(const std::vector<Metric>& metrics, const std::string& name) {
+  for (const Metric& entry : metrics) {
+    if (entry.name == name) return entry.value;
+  }
+  FAIL("no metric named ", name);
+  return 0;
+}
+
+inline MacAddress mac(uint8_t last) { return MacAddress{0x02} | MacAddress{last} << 40; }
+
+/** A running switch in a directory of its own. */
+class SwitchFixture {
+ public:
+  explicit SwitchFixture(SwitchOptions options = {}) {
+    options.stats_file = directory_ / "stats";
+    switch_ = std::make_unique<Switch>(std::move(options), [this](PortEvent event) {
+      std::lock_guard lock(mutex_);
+      events_.push_back(std::move(event));
+    });
+    Status status = switch_->start();
+    REQUIRE_MESSAGE(status.ok(), status.describe());
+  }
+
+  std::string add_port(const std::string& name, std::optional<MacAddress> address = {}) {
+    PortOptions options;
+    options.name = name;
+    options.socket.path = socket(name);
+    options.mac = address;
+    Status status = switch_->add_port(options);
+    REQUIRE_MESSAGE(status.ok(), status.describe());
+    return options.socket.path;
+  }
+  std::string socket(const std::string& name) const { return directory_ / (name + ".sock"); }
+
+  PortStatus port(const std::string& name) {
+    for (PortStatus& status : switch_->ports()) {
+      if (status.name == name) return status;
+    }
+    FAIL("no port named ", name);
+    return {};
+  }
+  uint64_t counter(const std::string& name, Counter which) {
+    return port(name).counters.get(which);
+  }
+  Switch& operator*() { return *switch_; }
+  Switch* operator->() { return switch_.get(); }
+
+ private:
+  TemporaryDirectory directory_;
+  std::mutex mutex_;
+  std::vector<PortEvent> events_;
+  std::unique_ptr<Switch> switch_;
+};
+
+inline std::unique_ptr<Dataplane> start_dataplane(const std::string& path, EngineOptions engine,
+                                                  uint16_t queue_size = 256) {
+  DataplaneOptions options;
+  options.ports.push_back({"p0", path, queue_size});
+  options.engine = std::move(engine);
+  options.idle_micros = 20;
+  auto dataplane = std::make_unique<Dataplane>(options, [](LinkEvent) {});
+  Status status = dataplane->start();
+  REQUIRE_MESSAGE(status.ok(), status.describe());
+  return dataplane;
+}
+
+}  // namespace usvhost::test

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vhost_user/back_end.h"
+
+#include <cinttypes>
+
+#include "vhost_user/message_table.h"
+
+namespace usvhost {
+
+namespace {
+
+/** Keeps the data path away while a message changes what it uses. */
+class Paused {
+ public:
+  explicit Paused(BackEndListener& listener) : listener_(listener) { listener_.pause(); }
+  ~Paused() { listener_.resume(); }
+  Paused(const Paused&) = delete;
+  Paused& operator=(const Paused&) = delete;
+
+ private:
+  BackEndListener& listener_;
+};
+
+void answer(Reply& reply, uint64_t number) {
+  reply.present = true;
+  reply.size = sizeof number;
+  reply.payload.number = number;
+}
+
+Status wrong_state(const char* name, const char* expected) {
+  return failure("USV_MESSAGE", "expected %s only %s", name, expected);
+}
+
+}  // namespace
+
+Status BackEnd::handle(const Message& message, std::vector<Fd>& fds, Reply& reply) {
+  Status status = check_request(message, static_cast<uint32_t>(fds.size()));
+  if (status.ok()) status = apply(message, fds, reply);
+  bool acknowledge = (message.header.flags & kFlagNeedReply) != 0 &&
+                     (protocol_features_ & feature_bit(kProtocolReplyAck)) != 0 && !reply.present;
+  // vhost-user, REPLY_ACK: zero only when the request has really been carried out.
+  if (acknowledge) answer(reply, status.ok() ? 0 : 1);
+  return status;
+}
+
+Status BackEnd::apply(const Message& message, std::vector<Fd>& fds, Reply& reply) {
+  const Payload& payload = message.payload;
+  switch (static_cast<Request>(message.header.request)) {
+    case Request::kSetOwner:
+    case Request::kResetOwner:  // deprecated; must not reset the device
+      return {};
+    case Request::kGetFeatures: answer(reply, kSupportedFeatures); return {};
+    case Request::kSetFeatures: return set_features(payload.number);
+    case Request::kGetProtocolFeatures: answer(reply, kSupportedProtocolFeatures); return {};
+    case Request::kSetProtocolFeatures: return set_protocol_features(payload.number);
+    case Request::kGetQueueNum: answer(reply, kQueuePairs); return {};
+    case Request::kSetMemTable: return set_memory(payload.memory, fds);
+    case Request::kSetVringNum: {
+      BackEndQueue& queue = queues_[payload.state.index];
+      if (queue.started) return wrong_state("SET_VRING_NUM", "while the ring is stopped");
+      queue.size = static_cast<uint16_t>(payload.state.value);
+      queue.mapped = false;
+      return {};
+    }
+    case Request::kSetVringBase: {
+      BackEndQueue& queue = queues_[payload.state.index];
+      if (queue.started) return wrong_state("SET_VRING_BASE", "while the ring is stopped");
+      queue.base = static_cast<uint16_t>(payload.state.value);
+      queue.mapped = false;
+      return {};
+    }
+    case Request::kSetVringAddr: {
+      Paused paused(listener_);
+      BackEndQueue& queue = queues_[payload.address.index];
+      if (queue.mapped) queue.base = queue.ring.last_avail();
+      queue.mapped = false;
+      queue.address = payload.address;
+      queue.has_address = true;
+      return map_rings();
+    }
+    case Request::kGetVringBase: {
+      Paused paused(listener_);
+      BackEndQueue& queue = queues_[payload.state.index];
+      stop(queue);
+      reply.present = true;
+      reply.size = sizeof(VringState);
+      reply.payload.state = {payload.state.index, queue.base};
+      return {};
+    }
+    case Request::kSetVringKick: return set_kick(payload.number, fds);
+    case Request::kSetVringCall: return set_call(payload.number, fds);
+    case Request::kSetVringErr: return {};  // accepted; ring errors end the connection, so nothing is ever signalled
+    case Request::kSetVringEnable: {
+      Paused paused(listener_);
+      queues_[payload.state.index].enabled = payload.state.value == 1;
+      return {};
+    }
+    case Request::kSetStatus: {
+      device_status_ = static_cast<uint8_t>(payload.number);
+      if (device_status_ != 0) return {};
+      // Status 0 is a device reset (virtio 1.2, 2.1.2).
+      Paused paused(listener_);
+      for (BackEndQueue& queue : queues_) stop(queue);
+      return {};
+    }
+    case Request::kGetStatus: answer(reply, device_status_); return {};
+  }
+  return failure("USV_MESSAGE", "expected a known request, got %u", message.header.request);
+}
+
+Status BackEnd::set_features(uint64_t features) {
+  if ((features & ~kSupportedFeatures) != 0 || (features & kRequiredFeatures) != kRequiredFeatures) {
+    return failure("USV_MESSAGE", "expected features within 0x%" PRIx64 " that include 0x%" PRIx64 ", got 0x%" PRIx64,
+                   kSupportedFeatures, kRequiredFeatures, features);
+  }
+  Paused paused(listener_);
+  features_ = features;
+  // Without PROTOCOL_FEATURES rings start out enabled and SET_VRING_ENABLE never comes.
+  if ((features & feature_bit(kVhostUserProtocolFeatures)) == 0) {
+    for (BackEndQueue& queue : queues_) queue.enabled = true;
+  }
+  return {};
+}
+
+Status BackEnd::set_protocol_features(uint64_t features) {
+  if ((features & ~kSupportedProtocolFeatures) != 0) {
+    return failure("USV_MESSAGE", "expected protocol features within 0x%" PRIx64 ", got 0x%" PRIx64,
+                   kSupportedProtocolFeatures, features);
+  }
+  protocol_features_ = features;
+  return {};
+}
+
+Status BackEnd::set_memory(const MemoryTable& table, std::vector<Fd>& fds) {
+  RegionClaim claims[kMaxRegions];
+  for (uint32_t i = 0; i < table.count; i++) {
+    const MemoryRegion& region = table.regions[i];
+    claims[i] = {region.guest_address, region.size, region.user_address, region.mmap_offset};
+  }
+  RegionTable fresh;
+  if (Status status = fresh.map({claims, table.count}, fds); !status.ok()) return status;
+  Paused paused(listener_);
+  for (BackEndQueue& queue : queues_) {
+    if (queue.mapped) queue.base = queue.ring.last_avail();
+    queue.mapped = false;
+  }
+  memory_ = std::move(fresh);
+  return map_rings();
+}
+
+Status BackEnd::set_kick(uint64_t word, std::vector<Fd>& fds) {
+  if ((word & kVringNoFd) != 0) {
+    return failure("USV_MESSAGE", "expected an eventfd with SET_VRING_KICK, got the request to poll without one");
+  }
+  Paused paused(listener_);
+  BackEndQueue& queue = queues_[word & kVringIndexMask];
+  if (queue.size == 0) return wrong_state("SET_VRING_KICK", "after SET_VRING_NUM");
+  queue.kick = std::move(fds[0]);
+  queue.started = true;
+  return map_rings();
+}
+
+Status BackEnd::set_call(uint64_t word, std::vector<Fd>& fds) {
+  Paused paused(listener_);
+  BackEndQueue& queue = queues_[word & kVringIndexMask];
+  queue.call = (word & kVringNoFd) != 0 ? Fd() : std::move(fds[0]);
+  return {};
+}
+
+/** Keeps where the ring stood, so that GET_VRING_BASE can tell and a later start goes on from there. */
+void BackEnd::stop(BackEndQueue& queue) {
+  if (queue.mapped) queue.base = queue.ring.last_avail();
+  queue.mapped = queue.started = false;
+  queue.kick.reset();
+}
+
+/** Maps each ring whose size, address and memory are known, in whatever order the messages came. */
+Status BackEnd::map_rings() {
+  for (BackEndQueue& queue : queues_) {
+    if (queue.mapped || !queue.started || !queue.has_address || queue.size == 0 || memory_.count() == 0) continue;
+    if (Status status = map_ring(queue); !status.ok()) return status;
+  }
+  return {};
+}
+
+Status BackEnd::map_ring(BackEndQueue& queue) {
+  SplitRing ring;
+  ring.size = queue.size;
+  uint8_t* desc = memory_.translate_user(queue.address.desc, SplitRing::desc_bytes(queue.size));
+  uint8_t* avail = memory_.translate_user(queue.address.avail, SplitRing::avail_bytes(queue.size));
+  uint8_t* used = memory_.translate_user(queue.address.used, SplitRing::used_bytes(queue.size));
+  if (desc == nullptr || avail == nullptr || used == nullptr) {
+    return failure("USV_REGION",
+                   "expected ring %u inside one region of shared memory, got desc 0x%" PRIx64 " avail 0x%" PRIx64
+                   " used 0x%" PRIx64,
+                   queue.address.index, queue.address.desc, queue.address.avail, queue.address.used);
+  }
+  // The addresses were aligned in the front-end's space; an offset in its file may still shift them in ours.
+  if (reinterpret_cast<uintptr_t>(desc) % SplitRing::kDescAlign != 0 ||
+      reinterpret_cast<uintptr_t>(avail) % SplitRing::kAvailAlign != 0 ||
+      reinterpret_cast<uintptr_t>(used) % SplitRing::kUsedAlign != 0) {
+    return failure("USV_REGION", "expected ring %u aligned to 16, 2 and 4 bytes once mapped, got less",
+                   queue.address.index);
+  }
+  ring.desc = reinterpret_cast<vring_desc*>(desc);
+  ring.avail = reinterpret_cast<vring_avail*>(avail);
+  ring.used = reinterpret_cast<vring_used*>(used);
+  queue.ring.attach(ring, queue.base);
+  queue.mapped = true;
+  return {};
+}
+
+}  // namespace usvhost

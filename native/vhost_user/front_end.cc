@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vhost_user/front_end.h"
+
+#include <cinttypes>
+
+#include "vhost_user/message_table.h"
+#include "virtio/uapi.h"
+
+namespace usvhost {
+
+namespace {
+
+constexpr uint64_t kDriverStatus = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK |
+                                   VIRTIO_CONFIG_S_DRIVER_OK;
+
+uint64_t pointer_value(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
+
+}  // namespace
+
+/** Steps that what was negotiated leaves out. */
+bool FrontEnd::skipped() const {
+  bool protocol = (features_ & feature_bit(kVhostUserProtocolFeatures)) != 0;
+  switch (step_) {
+    case Step::kGetProtocolFeatures:
+    case Step::kSetProtocolFeatures:
+    case Step::kVringEnable: return !protocol;
+    case Step::kGetQueueNum: return !has_protocol(kProtocolMq);
+    case Step::kSetStatus: return !has_protocol(kProtocolStatus);
+    default: return false;
+  }
+}
+
+/** The steps from kVringNum to kVringEnable run once a queue, the rest once a connection. */
+void FrontEnd::advance() {
+  // All rings are set up before the first one is enabled, and a ring's kick comes last (it starts the ring).
+  if (step_ == Step::kVringKick || step_ == Step::kVringEnable) {
+    if (++queue_ < kQueues) {
+      step_ = step_ == Step::kVringKick ? Step::kVringNum : Step::kVringEnable;
+      return;
+    }
+    queue_ = 0;
+  }
+  step_ = static_cast<Step>(static_cast<uint8_t>(step_) + 1);
+}
+
+bool FrontEnd::next(OutgoingMessage& out) {
+  while (!waiting_ && step_ != Step::kDone && skipped()) advance();
+  if (waiting_ || step_ == Step::kDone) return false;
+  out = {};
+  build(out);
+  awaited_ = {static_cast<uint32_t>(out.request), out.flags | kFlagVersion, out.size};
+  if (out.expects_reply) {
+    waiting_ = true;
+  } else {
+    advance();
+    while (step_ != Step::kDone && skipped()) advance();
+  }
+  return true;
+}
+
+void FrontEnd::build(OutgoingMessage& out) {
+  const FrontEndQueue& queue = config_.queues[queue_];
+  auto number = [&out](Request request, uint64_t value) {
+    out.request = request;
+    out.payload.number = value;
+    out.size = sizeof value;
+  };
+  auto state = [&](Request request, uint32_t value) {
+    out.request = request;
+    out.payload.state = {queue_, value};
+    out.size = sizeof(VringState);
+  };
+  auto ask = [&out](Request request) {
+    out.request = request;
+    out.expects_reply = true;
+  };
+  auto attach = [&out](int fd) {
+    out.fds[0] = fd;
+    out.fd_count = 1;
+  };
+  switch (step_) {
+    case Step::kGetFeatures: return ask(Request::kGetFeatures);
+    case Step::kGetProtocolFeatures: return ask(Request::kGetProtocolFeatures);
+    case Step::kSetProtocolFeatures: return number(Request::kSetProtocolFeatures, protocol_features_);
+    case Step::kGetQueueNum: return ask(Request::kGetQueueNum);
+    case Step::kSetOwner: out.request = Request::kSetOwner; return;
+    case Step::kSetFeatures: return number(Request::kSetFeatures, features_);
+    case Step::kSetMemTable:
+      out.request = Request::kSetMemTable;
+      out.payload.memory.count = 1;
+      out.payload.memory.regions[0] = config_.region;
+      out.size = offsetof(MemoryTable, regions) + sizeof(MemoryRegion);
+      attach(config_.memory_fd);
+      // The one request whose failure must be known: without the acknowledgement the rings would run on nothing.
+      if (has_protocol(kProtocolReplyAck)) {
+        out.flags = kFlagNeedReply;
+        out.expects_reply = true;
+      }
+      return;
+    case Step::kVringNum: return state(Request::kSetVringNum, queue.ring.size);
+    case Step::kVringBase: return state(Request::kSetVringBase, 0);
+    case Step::kVringAddr:
+      out.request = Request::kSetVringAddr;
+      out.payload.address = {queue_,
+                             0,
+                             pointer_value(queue.ring.desc),
+                             pointer_value(queue.ring.used),
+                             pointer_value(queue.ring.avail),
+                             0};
+      out.size = sizeof(VringAddress);
+      return;
+    case Step::kVringCall: attach(queue.call_fd); return number(Request::kSetVringCall, queue_);
+    case Step::kVringKick: attach(queue.kick_fd); return number(Request::kSetVringKick, queue_);
+    case Step::kVringEnable: return state(Request::kSetVringEnable, 1);
+    case Step::kSetStatus:
+      number(Request::kSetStatus, kDriverStatus);
+      if (has_protocol(kProtocolReplyAck)) {
+        out.flags = kFlagNeedReply;
+        out.expects_reply = true;
+      }
+      return;
+    case Step::kDone: return;
+  }
+}
+
+Status FrontEnd::reply(const Message& message) {
+  if (!waiting_) return failure("USV_MESSAGE", "expected no message, got request %u", message.header.request);
+  uint64_t number = message.payload.number;
+  switch (step_) {
+    case Step::kGetFeatures:
+      features_ = number & kSupportedFeatures;
+      if ((features_ & kRequiredFeatures) != kRequiredFeatures) {
+        return failure("USV_FEATURES", "expected a back-end with VIRTIO_F_VERSION_1, got features 0x%" PRIx64, number);
+      }
+      break;
+    case Step::kGetProtocolFeatures: protocol_features_ = number & kSupportedProtocolFeatures; break;
+    case Step::kGetQueueNum:
+      if (number < kQueuePairs) return failure("USV_FEATURES", "expected at least one queue pair, got %" PRIu64, number);
+      break;
+    default:
+      if (number != 0) {
+        return failure("USV_MESSAGE", "expected the back-end to accept %s, got refusal %" PRIu64,
+                       message_name(message.header.request), number);
+      }
+  }
+  waiting_ = false;
+  advance();
+  while (step_ != Step::kDone && skipped()) advance();
+  return {};
+}
+
+}  // namespace usvhost

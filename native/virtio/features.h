@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The feature bits this code implements, each with code and a test behind it; no other bit is ever offered.
+#pragma once
+
+#include <cstdint>
+
+#include "virtio/uapi.h"
+
+namespace usvhost {
+
+inline constexpr uint64_t feature_bit(unsigned bit) { return uint64_t{1} << bit; }
+
+/** Bit 30 of the vhost-user feature word: the peer knows GET/SET_PROTOCOL_FEATURES (vhost-user, "Feature negotiation"). */
+inline constexpr unsigned kVhostUserProtocolFeatures = 30;
+
+inline constexpr uint64_t kRequiredFeatures = feature_bit(VIRTIO_F_VERSION_1);
+inline constexpr uint64_t kSupportedFeatures = kRequiredFeatures | feature_bit(kVhostUserProtocolFeatures);
+
+/** Protocol feature bits (vhost-user, "Protocol features"). */
+inline constexpr unsigned kProtocolMq = 0;
+inline constexpr unsigned kProtocolReplyAck = 3;
+inline constexpr unsigned kProtocolStatus = 16;
+inline constexpr uint64_t kSupportedProtocolFeatures =
+    feature_bit(kProtocolMq) | feature_bit(kProtocolReplyAck) | feature_bit(kProtocolStatus);
+
+/** One pair: queue 0 is the front-end's receive queue, queue 1 its transmit queue (virtio 1.2, 5.1.2). */
+inline constexpr uint16_t kQueuePairs = 1;
+inline constexpr uint16_t kQueues = 2 * kQueuePairs;
+inline constexpr uint16_t kReceiveQueue = 0;
+inline constexpr uint16_t kTransmitQueue = 1;
+
+}  // namespace usvhost

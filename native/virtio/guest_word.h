@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Access to words that the other side of a ring writes while we look: each is loaded exactly once into a local,
+// and no compiler may load it again (a check and a use of two different values is how back-ends were broken).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+
+#include "virtio/uapi.h"
+
+namespace usvhost {
+
+template <class T>
+inline T load_once(const T* word) {
+  return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+template <class T>
+inline T load_acquire(const T* word) {
+  return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+template <class T>
+inline void store_plain(T* word, T value) {
+  __atomic_store_n(word, value, __ATOMIC_RELAXED);
+}
+template <class T>
+inline void store_release(T* word, T value) {
+  __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+/** A private copy of a descriptor, taken with two loads of eight bytes (virtio 1.2, 2.7.5). */
+inline vring_desc load_descriptor(const vring_desc* descriptor) {
+  const auto* words = reinterpret_cast<const uint64_t*>(descriptor);
+  uint64_t halves[2] = {load_once(words), load_once(words + 1)};
+  vring_desc copy;
+  static_assert(sizeof copy == sizeof halves);
+  std::memcpy(&copy, halves, sizeof copy);
+  return copy;
+}
+
+/** Orders our index before the peer's suppression flag; needs both sides to have it (virtio 1.2, 2.7.7 and 2.7.10). */
+inline void full_fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
+
+}  // namespace usvhost
