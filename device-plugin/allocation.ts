@@ -7,13 +7,11 @@
 import { statSync } from 'node:fs';
 import { usvFailure } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
-import type { HostPaths } from '../lib/names.ts';
+import { type HostPaths, podMountPath } from '../lib/names.ts';
 import type { ContainerAllocateResponse } from '../proto/gen/v1beta1/ContainerAllocateResponse.ts';
 import { linkPodDirectory, makePodDirectory, type PodDirectoryOwner } from './pod-directory.ts';
 import type { DevicePool } from './pool.ts';
 
-/** Where a container finds its ports. */
-export const containerDirectory = '/var/run/usvhost';
 const containerTun = '/dev/net/tun';
 
 /** Version of the variables below; it changes when the meaning of one changes. */
@@ -32,7 +30,10 @@ export interface AllocationOptions {
  * Serves one Allocate request: `containers` are the device ids of each container.
  * Throws USV_DEVICE_UNKNOWN, USV_PORT_OCCUPIED, USV_IO, and USV_USAGE for a container without a device.
  */
-export function allocate(containers: readonly (readonly string[])[], options: AllocationOptions): ContainerAllocateResponse[] {
+export function allocate(
+  containers: readonly (readonly string[])[],
+  options: AllocationOptions,
+): ContainerAllocateResponse[] {
   const plans = containers.map((ids) => plan(ids, options.pool));
   const undo: (() => void)[] = [];
   try {
@@ -47,7 +48,11 @@ export function allocate(containers: readonly (readonly string[])[], options: Al
     throw error;
   }
   const tun = tunExists(options.tunDevice);
-  if (!tun) options.log.warn({ code: 'USV_TAP', device: options.tunDevice }, 'no tun device on this node: containers get none');
+  if (!tun)
+    options.log.warn(
+      { code: 'USV_TAP', device: options.tunDevice },
+      'no tun device on this node: containers get none',
+    );
   return plans.map(({ lead, devices }) => respond(options, lead, devices, tun));
 }
 
@@ -60,7 +65,8 @@ interface Plan {
 function plan(ids: readonly string[], pool: DevicePool): Plan {
   const devices = pool.order(ids);
   const [lead] = devices;
-  if (lead === undefined) throw usvFailure('USV_USAGE', 'Allocate was asked for a container without a device');
+  if (lead === undefined)
+    throw usvFailure('USV_USAGE', 'Allocate was asked for a container without a device');
   return { lead, devices };
 }
 
@@ -78,14 +84,19 @@ function tunExists(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isCharacterDevice() ?? false;
 }
 
-function respond(options: AllocationOptions, lead: string, devices: readonly string[], tun: boolean): ContainerAllocateResponse {
+function respond(
+  options: AllocationOptions,
+  lead: string,
+  devices: readonly string[],
+  tun: boolean,
+): ContainerAllocateResponse {
   return {
     envs: {
       USVHOST_CONTRACT: contractVersion,
-      USVHOST_DIR: containerDirectory,
+      USVHOST_DIR: podMountPath,
       USVHOST_DEVICES: devices.join(','),
     },
-    mounts: [{ container_path: containerDirectory, host_path: options.paths.podDir(lead), read_only: false }],
+    mounts: [{ container_path: podMountPath, host_path: options.paths.podDir(lead), read_only: false }],
     devices: tun ? [{ container_path: containerTun, host_path: options.tunDevice, permissions: 'rw' }] : [],
   };
 }

@@ -25,6 +25,8 @@ export function mountPointsBelow(directory: string): string[] {
   try {
     return mountPointsIn(readFileSync('/proc/self/mountinfo', 'utf8'), realpathSync(directory));
   } catch (error) {
-    throw usvFailure('USV_IO', `cannot find what is mounted below ${directory}: ${String(error)}`, { cause: error });
+    throw usvFailure('USV_IO', `cannot find what is mounted below ${directory}: ${String(error)}`, {
+      cause: error,
+    });
   }
 }

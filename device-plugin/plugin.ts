@@ -40,7 +40,10 @@ export interface RunningDevicePlugin {
  * Starts serving, registers with the kubelet as soon as there is one, and again after each of its restarts.
  * Throws USV_RUNNING (another agent serves the same socket), USV_SOCKET_PATH, USV_IO.
  */
-export async function startDevicePlugin(config: DevicePluginConfig, deps: DevicePluginDeps): Promise<RunningDevicePlugin> {
+export async function startDevicePlugin(
+  config: DevicePluginConfig,
+  deps: DevicePluginDeps,
+): Promise<RunningDevicePlugin> {
   const paths = hostPaths(config.root);
   const { log } = deps;
   const pool = new DevicePool({ count: config.ports, healthy: deps.healthy });
@@ -49,7 +52,8 @@ export async function startDevicePlugin(config: DevicePluginConfig, deps: Device
     paths,
     resourceName: config.resourceName,
     log,
-    createServer: (onStreams) => createPluginServer({ pool, paths, owner, tunDevice: config.tunDevice, log, onStreams }),
+    createServer: (onStreams) =>
+      createPluginServer({ pool, paths, owner, tunDevice: config.tunDevice, log, onStreams }),
   });
   await registration.start();
   return {

@@ -5,7 +5,18 @@
 // as root and without a word, so it must exist with owner and mode before Allocate answers. Whatever is mounted below
 // belongs to a pod and is never touched; the rest was left by a pod that is gone, which may have written anything.
 
-import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, readlinkSync, rmdirSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../lib/errno.ts';
 import { UsvhostError, usvError, usvFailure } from '../lib/errors.ts';
@@ -106,6 +117,8 @@ function io<Result>(path: string, action: () => Result): Result {
     return action();
   } catch (error) {
     if (error instanceof UsvhostError || errnoOf(error) === '') throw error;
-    throw usvFailure('USV_IO', `cannot prepare the pod directory ${path}: ${errnoOf(error)}`, { cause: error });
+    throw usvFailure('USV_IO', `cannot prepare the pod directory ${path}: ${errnoOf(error)}`, {
+      cause: error,
+    });
   }
 }

@@ -14,7 +14,11 @@ export interface PreferenceRequest {
 }
 
 /** Chooses `size` ids. Throws USV_DEVICE_UNKNOWN, and USV_USAGE when the request cannot be met. */
-export function prefer(request: PreferenceRequest, pool: DevicePool, isVacant: (id: string) => boolean): string[] {
+export function prefer(
+  request: PreferenceRequest,
+  pool: DevicePool,
+  isVacant: (id: string) => boolean,
+): string[] {
   const must = pool.order(request.mustInclude);
   const free = pool.order(request.available).filter((id) => !must.includes(id));
   if (request.size < must.length || request.size > must.length + free.length) {

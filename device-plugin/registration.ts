@@ -119,7 +119,11 @@ export class KubeletRegistration {
     const millis = this.#backoff.next();
     const { log } = this.#options;
     if (error instanceof UsvhostError) log.warn({ code: error.code, retryMillis: millis }, error.message);
-    else log.error({ code: 'USV_INTERNAL', err: error, retryMillis: millis }, 'registration failed by a fault of ours');
+    else
+      log.error(
+        { code: 'USV_INTERNAL', err: error, retryMillis: millis },
+        'registration failed by a fault of ours',
+      );
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.#compare(), millis);
   }

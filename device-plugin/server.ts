@@ -44,7 +44,8 @@ export function createPluginServer(options: PluginServerOptions): PluginServer {
   const open = new Set<() => void>();
   const logFailure = (call: string) => (error: unknown) => {
     if (error instanceof UsvhostError) log.warn({ call, code: error.code }, error.message);
-    else log.error({ call, code: 'USV_INTERNAL', err: error }, 'device plugin call failed by a fault of ours');
+    else
+      log.error({ call, code: 'USV_INTERNAL', err: error }, 'device plugin call failed by a fault of ours');
   };
 
   const listAndWatch = (call: ServerWritableStream<unknown, ListAndWatchResponse>): void => {
@@ -84,7 +85,11 @@ export function createPluginServer(options: PluginServerOptions): PluginServer {
       GetPreferredAllocation: handleUnary(
         ({ container_requests }) => ({
           container_responses: container_requests.map((request) => {
-            const { available_deviceIDs: available, must_include_deviceIDs: mustInclude, allocation_size: size } = request;
+            const {
+              available_deviceIDs: available,
+              must_include_deviceIDs: mustInclude,
+              allocation_size: size,
+            } = request;
             return { deviceIDs: prefer({ available, mustInclude, size }, pool, (id) => isVacant(paths, id)) };
           }),
         }),

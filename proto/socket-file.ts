@@ -39,8 +39,12 @@ export async function probeSocket(path: string): Promise<SocketState> {
   // EAGAIN is a listener whose backlog is full.
   if (code === '' || code === 'EAGAIN') return 'live';
   if (code === 'ENOENT') return 'absent';
-  if (code === 'ECONNREFUSED' && lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== false) return 'stale';
-  throw usvFailure('USV_IO', `cannot use ${path} as a socket: it is not one of ours (${code}); remove it by hand`);
+  if (code === 'ECONNREFUSED' && lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== false)
+    return 'stale';
+  throw usvFailure(
+    'USV_IO',
+    `cannot use ${path} as a socket: it is not one of ours (${code}); remove it by hand`,
+  );
 }
 
 /**
@@ -73,7 +77,9 @@ function removeStale(path: string, probed: FileIdentity, aside: string): void {
     renameSync(path, aside);
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return;
-    throw usvFailure('USV_IO', `cannot replace the stale socket ${path}: ${errnoOf(error)}`, { cause: error });
+    throw usvFailure('USV_IO', `cannot replace the stale socket ${path}: ${errnoOf(error)}`, {
+      cause: error,
+    });
   }
   if (fileIdentity(aside) !== probed) linkSync(aside, path);
   unlinkSync(aside);

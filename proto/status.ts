@@ -4,14 +4,15 @@
 // caller acts on USV_... and never on the wording or on the coarse gRPC status alone.
 
 import { Metadata, type ServerErrorResponse, type ServiceError, status } from '@grpc/grpc-js';
-import { type ErrorCode, errorTable, UsvhostError, usvFailure } from '../lib/errors.ts';
+import { type ErrorCode, isErrorCode, UsvhostError, usvFailure } from '../lib/errors.ts';
 
 /** Metadata key that carries the code of the error table. */
 export const codeKey = 'usvhost-code';
 
 /** The response to a failed call: whatever is not a UsvhostError becomes USV_INTERNAL. */
 export function toStatus(error: unknown): ServerErrorResponse {
-  const known = error instanceof UsvhostError ? error : usvFailure('USV_INTERNAL', String(error), { cause: error });
+  const known =
+    error instanceof UsvhostError ? error : usvFailure('USV_INTERNAL', String(error), { cause: error });
   const metadata = new Metadata();
   metadata.set(codeKey, known.code);
   return Object.assign(new Error(known.details, { cause: error }), {
@@ -28,10 +29,6 @@ export interface Peer {
   readonly unreachable: ErrorCode;
   /** Code for a refusal without a code of ours; default `unreachable`. */
   readonly refused?: ErrorCode;
-}
-
-function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(errorTable, code);
 }
 
 /** The error of a failed call as one of ours. */

@@ -6,13 +6,17 @@
 import { randomBytes } from 'node:crypto';
 import { accessSync, chmodSync, constants, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type ChannelOptions, type ChannelCredentials, credentials, type Server, ServerCredentials } from '@grpc/grpc-js';
+import {
+  type ChannelCredentials,
+  type ChannelOptions,
+  credentials,
+  type Server,
+  ServerCredentials,
+} from '@grpc/grpc-js';
 import { errnoOf } from '../lib/errno.ts';
-import { usvError, usvFailure } from '../lib/errors.ts';
+import { usvFailure } from '../lib/errors.ts';
+import { checkSocketPath } from '../lib/names.ts';
 import { fileIdentity, releaseSocketName, takeSocketName } from './socket-file.ts';
-
-/** Bytes of a unix socket path without its final zero (unix(7), sun_path). */
-const pathLimit = 107;
 
 export interface ServeOptions {
   readonly socketPath: string;
@@ -38,15 +42,7 @@ export interface ServedSocket {
  * Throws USV_SOCKET_PATH (over 107 bytes), USV_RUNNING (another process listens there), USV_IO.
  */
 export async function serve(server: Server, options: ServeOptions): Promise<ServedSocket> {
-  const path = options.socketPath;
-  const bytes = Buffer.byteLength(path);
-  if (bytes > pathLimit) {
-    throw usvError('USV_SOCKET_PATH', {
-      what: 'the socket path',
-      expected: `at most ${pathLimit} bytes`,
-      got: `${bytes} bytes in ${path}`,
-    });
-  }
+  const path = checkSocketPath(options.socketPath);
   checkDirectory(path);
   // Listening starts under a name nobody dials, and libuv unlinks that name, not ours, when the server closes.
   const temporary = join(dirname(path), `.${randomBytes(3).toString('hex')}`);
@@ -81,7 +77,9 @@ function checkDirectory(path: string): void {
   try {
     accessSync(dirname(path), constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw usvFailure('USV_IO', `cannot listen on ${path}: its directory: ${errnoOf(error)}`, { cause: error });
+    throw usvFailure('USV_IO', `cannot listen on ${path}: its directory: ${errnoOf(error)}`, {
+      cause: error,
+    });
   }
 }
 

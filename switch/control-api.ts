@@ -59,7 +59,10 @@ export function createControlHandlers(options: ControlOptions): SwitchHandlers {
     RemovePort: handleUnary(({ name }) => {
       const { removed, kept } = options.ports().remove(name);
       if (kept.length > 0) {
-        log.warn({ port: name, kept, code: 'USV_IO' }, 'port directory stays: it holds files that are not ours');
+        log.warn(
+          { port: name, kept, code: 'USV_IO' },
+          'port directory stays: it holds files that are not ours',
+        );
       }
       if (removed) {
         log.info({ port: name }, 'port removed');
@@ -68,11 +71,16 @@ export function createControlHandlers(options: ControlOptions): SwitchHandlers {
       return { removed };
     }, logFailure('RemovePort')),
 
-    ListPorts: handleUnary(() => ({ ports: options.ports().list().map(toWirePort) }), logFailure('ListPorts')),
+    ListPorts: handleUnary(
+      () => ({ ports: options.ports().list().map(toWirePort) }),
+      logFailure('ListPorts'),
+    ),
 
     Stats: handleUnary(() => {
       const views = options.ports().list();
-      const entries = views.map(({ spec, status }) => [spec.name, { counters: decimal(status.counters) }] as const);
+      const entries = views.map(
+        ({ spec, status }) => [spec.name, { counters: decimal(status.counters) }] as const,
+      );
       return { ports: Object.fromEntries(entries) };
     }, logFailure('Stats')),
 

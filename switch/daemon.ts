@@ -36,9 +36,12 @@ function makeDirectories(paths: HostPaths): void {
     mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
     // What lies below may be open to anybody, since nobody but root and the pods it is mounted into gets there.
     chmodSync(paths.runDir, privateDirectory);
-    for (const directory of [paths.portsDir, paths.statsDir]) mkdirSync(directory, { recursive: true, mode: 0o755 });
+    for (const directory of [paths.portsDir, paths.statsDir])
+      mkdirSync(directory, { recursive: true, mode: 0o755 });
   } catch (error) {
-    throw usvFailure('USV_IO', `cannot make the directories below ${paths.runDir}: ${String(error)}`, { cause: error });
+    throw usvFailure('USV_IO', `cannot make the directories below ${paths.runDir}: ${String(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -107,6 +110,7 @@ function nativeOptions(config: SwitchConfig, paths: HostPaths): Parameters<Creat
 /** Runs the switch until `stop` is aborted; what `usvhost switch` does after reading its configuration. */
 export async function runSwitch(config: SwitchConfig, deps: SwitchDeps, stop: AbortSignal): Promise<void> {
   const daemon = await startSwitch(config, deps);
-  if (!stop.aborted) await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
+  if (!stop.aborted)
+    await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
   await daemon.close();
 }

@@ -48,7 +48,10 @@ export class DesiredPorts {
     }
     this.#checkMac(spec);
     if (this.#specs.size >= this.#options.maxPorts) {
-      throw usvFailure('USV_PORT_LIMIT', `port ${spec.name}: the switch already has its ${this.#options.maxPorts} ports`);
+      throw usvFailure(
+        'USV_PORT_LIMIT',
+        `port ${spec.name}: the switch already has its ${this.#options.maxPorts} ports`,
+      );
     }
     this.#make(spec);
     this.#specs.set(spec.name, spec);

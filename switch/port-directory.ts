@@ -25,7 +25,9 @@ export function preparePortDirectory(directory: string): boolean {
     else removeFile(join(directory, socketName));
     return made;
   } catch (error) {
-    throw usvFailure('USV_IO', `cannot prepare the port directory ${directory}: ${String(error)}`, { cause: error });
+    throw usvFailure('USV_IO', `cannot prepare the port directory ${directory}: ${String(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -61,7 +63,9 @@ export function removePortDirectory(directory: string): RemovedDirectory {
     for (const name of knownNames) removeKnown(join(directory, name));
     return removeEmpty(directory);
   } catch (error) {
-    throw usvFailure('USV_IO', `cannot remove the port directory ${directory}: ${String(error)}`, { cause: error });
+    throw usvFailure('USV_IO', `cannot remove the port directory ${directory}: ${String(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -81,7 +85,8 @@ export function removeEmpty(directory: string): RemovedDirectory {
     return { removed: true, kept: [] };
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return { removed: false, kept: [] };
-    if (errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'EEXIST') return { removed: false, kept: readdirSync(directory) };
+    if (errnoOf(error) === 'ENOTEMPTY' || errnoOf(error) === 'EEXIST')
+      return { removed: false, kept: readdirSync(directory) };
     throw error;
   }
 }

@@ -41,12 +41,18 @@ export function parsePortSpec(wire: WireSpec): PortSpec {
 
 function parseMode(mode: number): number {
   if (mode === 0) return 0o666;
-  if (mode > 0o777) throw usvError('USV_USAGE', { what: 'socket_mode', expected: 'permission bits', got: `0${mode.toString(8)}` });
+  if (mode > 0o777)
+    throw usvError('USV_USAGE', {
+      what: 'socket_mode',
+      expected: 'permission bits',
+      got: `0${mode.toString(8)}`,
+    });
   return mode;
 }
 
 function parseId(what: 'uid' | 'gid', id: number | undefined): number | undefined {
-  if (id !== undefined && id > idMax) throw usvError('USV_USAGE', { what, expected: `0..${idMax}`, got: String(id) });
+  if (id !== undefined && id > idMax)
+    throw usvError('USV_USAGE', { what, expected: `0..${idMax}`, got: String(id) });
   return id;
 }
 
@@ -55,7 +61,11 @@ function parseMac(text: string): string {
   if (mac === '') return mac;
   const unicast = macForm.test(mac) && (Number.parseInt(mac.slice(0, 2), 16) & 1) === 0;
   if (!unicast || mac === '00:00:00:00:00:00') {
-    throw usvError('USV_USAGE', { what: 'mac', expected: 'a unicast address as aa:bb:cc:dd:ee:ff', got: JSON.stringify(text) });
+    throw usvError('USV_USAGE', {
+      what: 'mac',
+      expected: 'a unicast address as aa:bb:cc:dd:ee:ff',
+      got: JSON.stringify(text),
+    });
   }
   return mac;
 }
@@ -63,7 +73,11 @@ function parseMac(text: string): string {
 function parseMtu(mtu: number): number {
   if (mtu === 0) return 1500;
   if (mtu < mtuRange.min || mtu > mtuRange.max) {
-    throw usvError('USV_USAGE', { what: 'mtu', expected: `${mtuRange.min}..${mtuRange.max}`, got: String(mtu) });
+    throw usvError('USV_USAGE', {
+      what: 'mtu',
+      expected: `${mtuRange.min}..${mtuRange.max}`,
+      got: String(mtu),
+    });
   }
   return mtu;
 }

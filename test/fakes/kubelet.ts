@@ -122,7 +122,8 @@ export class FakeKubelet {
     if (this.refuseWith !== undefined) return this.refuseWith;
     if (request.version !== devicePluginVersion) return `unsupported version ${request.version}`;
     if (request.endpoint.includes('/')) return `endpoint ${request.endpoint} is not a base name`;
-    if (!/^[^/]+\.[^/]+\/[^/]+$/.test(request.resource_name)) return `invalid resource name ${request.resource_name}`;
+    if (!/^[^/]+\.[^/]+\/[^/]+$/.test(request.resource_name))
+      return `invalid resource name ${request.resource_name}`;
     this.#connect(request);
     return undefined;
   }
@@ -130,8 +131,18 @@ export class FakeKubelet {
   #connect(request: RegisterRequest__Output): void {
     const client = dial(DevicePlugin, join(this.directory, request.endpoint));
     const stream = client.ListAndWatch({});
-    const options = request.options ?? { pre_start_required: false, get_preferred_allocation_available: false };
-    const endpoint: Endpoint = { client, stream, options, resource: request.resource_name, devices: undefined, lists: 0 };
+    const options = request.options ?? {
+      pre_start_required: false,
+      get_preferred_allocation_available: false,
+    };
+    const endpoint: Endpoint = {
+      client,
+      stream,
+      options,
+      resource: request.resource_name,
+      devices: undefined,
+      lists: 0,
+    };
     const former = this.#endpoints.get(endpoint.resource);
     this.#endpoints.set(endpoint.resource, endpoint);
     if (former !== undefined) drop(former);
@@ -168,7 +179,11 @@ export class FakeKubelet {
   }
 
   /** Waits until `condition` holds; it is looked at after each registration and each list. */
-  async until(condition: () => boolean, what: string, { timeoutMillis = 10_000 }: WaitOptions = {}): Promise<void> {
+  async until(
+    condition: () => boolean,
+    what: string,
+    { timeoutMillis = 10_000 }: WaitOptions = {},
+  ): Promise<void> {
     const signal = AbortSignal.timeout(timeoutMillis);
     while (!condition()) {
       try {
@@ -190,7 +205,8 @@ export class FakeKubelet {
     await this.capacity(resource);
     const taken = this.#allocated.get(resource) ?? new Set();
     const free = this.#healthy(resource).filter((id) => !taken.has(id));
-    if (free.length < count) throw new Error(`kubelet: ${free.length} of ${count} devices of ${resource} are free`);
+    if (free.length < count)
+      throw new Error(`kubelet: ${free.length} of ${count} devices of ${resource} are free`);
     const devices = await this.#choose(resource, free, count);
     const [response] = await this.allocateDevices(resource, [devices]);
     if (response === undefined) throw new Error('kubelet: Allocate answered for no container');
@@ -203,7 +219,11 @@ export class FakeKubelet {
   async #choose(resource: string, free: readonly string[], count: number): Promise<readonly string[]> {
     const { client, options } = this.#endpoint(resource);
     if (!options.get_preferred_allocation_available) return free.slice(-count);
-    const request = { container_requests: [{ available_deviceIDs: [...free], must_include_deviceIDs: [], allocation_size: count }] };
+    const request = {
+      container_requests: [
+        { available_deviceIDs: [...free], must_include_deviceIDs: [], allocation_size: count },
+      ],
+    };
     const answer = await unary<PreferredAllocationResponse__Output>(
       (done) => client.GetPreferredAllocation(request, deadline(), done),
       { peer: `the plugin of ${resource}`, unreachable: 'USV_KUBELET' },
@@ -218,10 +238,13 @@ export class FakeKubelet {
   ): Promise<readonly ContainerAllocateResponse__Output[]> {
     const { client } = this.#endpoint(resource);
     const request = { container_requests: containers.map((ids) => ({ devices_ids: [...ids] })) };
-    const answer = await unary<AllocateResponse__Output>((done) => client.Allocate(request, deadline(), done), {
-      peer: `the plugin of ${resource}`,
-      unreachable: 'USV_KUBELET',
-    });
+    const answer = await unary<AllocateResponse__Output>(
+      (done) => client.Allocate(request, deadline(), done),
+      {
+        peer: `the plugin of ${resource}`,
+        unreachable: 'USV_KUBELET',
+      },
+    );
     return answer.container_responses;
   }
 

@@ -38,7 +38,13 @@ export class FakeNativeSwitch implements NativeSwitchLike {
 
   addPort(options: NativePortOptions): void {
     if (this.failure !== undefined) throw this.failure;
-    const port: FakePort = { options, server: createServer(), peers: new Set(), state: 'listening', connections: 0 };
+    const port: FakePort = {
+      options,
+      server: createServer(),
+      peers: new Set(),
+      state: 'listening',
+      connections: 0,
+    };
     port.server.on('connection', (peer) => this.#connected(port, peer));
     // As the real one does, listening is synchronous: the file is there when this returns.
     port.server.listen(options.socketPath);

@@ -8,8 +8,15 @@ import { DevicePlugin, Registration, Switch } from '../../../proto/load.ts';
 
 test('methods have the paths that the peers call', () => {
   expect(Registration.service.Register.path).toBe('/v1beta1.Registration/Register');
-  const methods = ['GetDevicePluginOptions', 'ListAndWatch', 'GetPreferredAllocation', 'Allocate', 'PreStartContainer'] as const;
-  for (const method of methods) expect(DevicePlugin.service[method].path).toBe(`/v1beta1.DevicePlugin/${method}`);
+  const methods = [
+    'GetDevicePluginOptions',
+    'ListAndWatch',
+    'GetPreferredAllocation',
+    'Allocate',
+    'PreStartContainer',
+  ] as const;
+  for (const method of methods)
+    expect(DevicePlugin.service[method].path).toBe(`/v1beta1.DevicePlugin/${method}`);
   expect(Switch.service.AddPort.path).toBe('/usvhost.switch.v1.Switch/AddPort');
 });
 
@@ -32,7 +39,9 @@ test('Register is encoded by the field numbers of the kubelet', () => {
 });
 
 test('a device list and an allocation are encoded by the field numbers of the kubelet', () => {
-  const list = DevicePlugin.service.ListAndWatch.responseSerialize({ devices: [{ ID: 'port-0', health: 'Healthy' }] });
+  const list = DevicePlugin.service.ListAndWatch.responseSerialize({
+    devices: [{ ID: 'port-0', health: 'Healthy' }],
+  });
   expect(list).toEqual(field(1, Buffer.concat([field(1, 'port-0'), field(2, 'Healthy')])));
 
   const allocated = DevicePlugin.service.Allocate.responseSerialize({
@@ -62,7 +71,9 @@ test('requests of the kubelet are decoded by its field numbers', () => {
   const size = Buffer.from([(3 << 3) | 0, 2]);
   const preferred = field(1, Buffer.concat([field(1, 'port-0'), field(2, 'port-1'), size]));
   expect(DevicePlugin.service.GetPreferredAllocation.requestDeserialize(preferred)).toEqual({
-    container_requests: [{ available_deviceIDs: ['port-0'], must_include_deviceIDs: ['port-1'], allocation_size: 2 }],
+    container_requests: [
+      { available_deviceIDs: ['port-0'], must_include_deviceIDs: ['port-1'], allocation_size: 2 },
+    ],
   });
 });
 

@@ -44,7 +44,10 @@ describe('probeSocket', () => {
     const path = join(newRoot(), 'thing');
     if (kind === 'file') writeFileSync(path, 'not a socket');
     else mkdirSync(path);
-    await expect(probeSocket(path)).rejects.toMatchObject({ code: 'USV_IO', message: expect.stringContaining(path) });
+    await expect(probeSocket(path)).rejects.toMatchObject({
+      code: 'USV_IO',
+      message: expect.stringContaining(path),
+    });
   });
 });
 
@@ -71,7 +74,9 @@ describe('takeSocketName', () => {
     listen(join(root, 'name'));
     const before = fileIdentity(join(root, 'name'));
     listen(join(root, 't'));
-    await expect(takeSocketName(join(root, 't'), join(root, 'name'))).rejects.toMatchObject({ code: 'USV_RUNNING' });
+    await expect(takeSocketName(join(root, 't'), join(root, 'name'))).rejects.toMatchObject({
+      code: 'USV_RUNNING',
+    });
     expect(fileIdentity(join(root, 'name'))).toBe(before);
   });
 
@@ -79,7 +84,9 @@ describe('takeSocketName', () => {
     const root = newRoot();
     writeFileSync(join(root, 'name'), 'precious');
     listen(join(root, 't'));
-    await expect(takeSocketName(join(root, 't'), join(root, 'name'))).rejects.toMatchObject({ code: 'USV_IO' });
+    await expect(takeSocketName(join(root, 't'), join(root, 'name'))).rejects.toMatchObject({
+      code: 'USV_IO',
+    });
     expect(readdirSync(root).sort()).toEqual(['name', 't']);
   });
 

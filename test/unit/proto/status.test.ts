@@ -32,12 +32,18 @@ describe('toStatus', () => {
 describe('fromStatus', () => {
   test.each([status.UNAVAILABLE, status.DEADLINE_EXCEEDED])('status %d is an unreachable peer', (code) => {
     const error = fromStatus(received(code, 'ENOENT'), { ...peer, refused: 'USV_KUBELET' });
-    expect(error).toMatchObject({ code: 'USV_SWITCH_UNREACHABLE', message: expect.stringContaining('the switch') });
+    expect(error).toMatchObject({
+      code: 'USV_SWITCH_UNREACHABLE',
+      message: expect.stringContaining('the switch'),
+    });
   });
 
   test('a refusal without a code of ours names the status', () => {
     const error = fromStatus(received(status.UNKNOWN, 'bad version'), { ...peer, refused: 'USV_KUBELET' });
-    expect(error).toMatchObject({ code: 'USV_KUBELET', message: expect.stringContaining('(UNKNOWN): bad version') });
+    expect(error).toMatchObject({
+      code: 'USV_KUBELET',
+      message: expect.stringContaining('(UNKNOWN): bad version'),
+    });
   });
 
   test('a code that is not in the table is not believed', () => {

@@ -22,7 +22,10 @@ afterEach(async () => {
   await Promise.all(served.splice(0).map((socket) => socket.close({ graceMillis: 0 })));
 });
 
-async function start(options: ServeOptions, onCall: (resource: string) => void = () => {}): Promise<ServedSocket> {
+async function start(
+  options: ServeOptions,
+  onCall: (resource: string) => void = () => {},
+): Promise<ServedSocket> {
   const server = new Server();
   server.addService(Registration.service, {
     Register: handleUnary(
@@ -41,14 +44,19 @@ async function start(options: ServeOptions, onCall: (resource: string) => void =
 function call(socketPath: string): Promise<unknown> {
   const client = dial(Registration, socketPath);
   clients.push(client);
-  return unary((done) => client.Register({ resource_name: 'x' }, { deadline: Date.now() + 5000 }, done), peer);
+  return unary(
+    (done) => client.Register({ resource_name: 'x' }, { deadline: Date.now() + 5000 }, done),
+    peer,
+  );
 }
 
 describe('serve', () => {
   test('refuses a path over 107 bytes before anything is made, and takes one of 107', async () => {
     const root = newRoot();
     const longest = join(root, 'x'.repeat(107 - root.length - 1));
-    await expect(start({ socketPath: `${longest}x`, mode: 0o600 })).rejects.toMatchObject({ code: 'USV_SOCKET_PATH' });
+    await expect(start({ socketPath: `${longest}x`, mode: 0o600 })).rejects.toMatchObject({
+      code: 'USV_SOCKET_PATH',
+    });
     expect(readdirSync(root)).toEqual([]);
     await start({ socketPath: longest, mode: 0o600 });
     await call(longest);
@@ -76,7 +84,9 @@ describe('serve', () => {
     const prepare = (): void => {
       throw usvFailure('USV_IO', 'no data plane');
     };
-    await expect(start({ socketPath: join(root, 's'), mode: 0o600, prepare })).rejects.toThrow('no data plane');
+    await expect(start({ socketPath: join(root, 's'), mode: 0o600, prepare })).rejects.toThrow(
+      'no data plane',
+    );
     expect(readdirSync(root)).toEqual([]);
   });
 
@@ -144,13 +154,10 @@ describe('dial', () => {
     const client = dial(Registration, socketPath);
     clients.push(client);
     const register = (): Promise<unknown> =>
-      unary(
-        (done) => {
-          const options = { deadline: Date.now() + 5000 };
-          return client.Register({ resource_name: 'x' }, options, done);
-        },
-        peer,
-      );
+      unary((done) => {
+        const options = { deadline: Date.now() + 5000 };
+        return client.Register({ resource_name: 'x' }, options, done);
+      }, peer);
     await register();
     await first.close();
     await expect(register()).rejects.toMatchObject({ code: 'USV_KUBELET' });

@@ -20,7 +20,15 @@ let ports: DesiredPorts;
 beforeEach(() => {
   paths = hostPaths(newRoot());
   mkdirSync(paths.portsDir, { recursive: true });
-  const options = { cpus: [], statsFile: '', maxPorts: 2, macTableSize: 16, macAgeSeconds: 300, idleMicros: 50, handshakeMillis: 5000 };
+  const options = {
+    cpus: [],
+    statsFile: '',
+    maxPorts: 2,
+    macTableSize: 16,
+    macAgeSeconds: 300,
+    idleMicros: 50,
+    handshakeMillis: 5000,
+  };
   native = new FakeNativeSwitch(options, () => {});
   ports = new DesiredPorts({ native, paths, maxPorts: 2 });
 });
@@ -55,13 +63,17 @@ describe('add', () => {
     add('pa', macA);
     expect(() => add('pa', macB)).toThrow(expect.objectContaining({ code: 'USV_PORT_OCCUPIED' }));
     expect(() => add('pa', macB)).toThrow(/mac of port pa.*02:00:00:00:00:0b/);
-    expect(() => ports.add(parsePortSpec({ name: 'pa', mac: macA, socket_mode: 0o600 }))).toThrow(/0666.*0600/);
+    expect(() => ports.add(parsePortSpec({ name: 'pa', mac: macA, socket_mode: 0o600 }))).toThrow(
+      /0666.*0600/,
+    );
     expect(ports.get('pa')?.spec.mac).toBe(macA);
   });
 
   test('a mac of another port names that port, also in other case', () => {
     add('pa', macA);
-    expect(() => add('pb', macA.toUpperCase())).toThrow(expect.objectContaining({ code: 'USV_PORT_OCCUPIED' }));
+    expect(() => add('pb', macA.toUpperCase())).toThrow(
+      expect.objectContaining({ code: 'USV_PORT_OCCUPIED' }),
+    );
     expect(() => add('pb', macA)).toThrow(/port pa/);
     expect(existsSync(paths.portDir('pb'))).toBe(false);
     ports.remove('pa');

@@ -2,7 +2,16 @@
 //
 // Port directories outlive a switch, and nothing a pod puts into one is followed or makes a removal fail.
 
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { preparePortDirectory, removeEmpty, removePortDirectory } from '../../../switch/port-directory.ts';

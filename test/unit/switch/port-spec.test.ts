@@ -43,7 +43,10 @@ describe('parsePortSpec', () => {
   });
 
   test('keeps uid 0 apart from no uid, and writes macs in lower case', () => {
-    expect(parsePortSpec({ name: 'p', uid: 0, mac: '02:AB:00:00:00:01' })).toMatchObject({ uid: 0, mac: '02:ab:00:00:00:01' });
+    expect(parsePortSpec({ name: 'p', uid: 0, mac: '02:AB:00:00:00:01' })).toMatchObject({
+      uid: 0,
+      mac: '02:ab:00:00:00:01',
+    });
   });
 
   test('what it accepts goes over the wire and back unchanged', () => {
@@ -57,7 +60,11 @@ describe('parsePortSpec', () => {
     });
     fc.assert(
       fc.property(wire, ({ uid, gid, ...rest }) => {
-        const spec = parsePortSpec({ ...rest, ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) });
+        const spec = parsePortSpec({
+          ...rest,
+          ...(uid === undefined ? {} : { uid }),
+          ...(gid === undefined ? {} : { gid }),
+        });
         expect(parsePortSpec(toWireSpec(spec))).toEqual(spec);
       }),
     );

@@ -4,7 +4,7 @@
 
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { WatchHub, type Watcher, type WatchSink } from '../../../switch/watch.ts';
+import { type Watcher, WatchHub, type WatchSink } from '../../../switch/watch.ts';
 
 /** A reader whose stream takes `room` events before it is full; keeps the view that the events tell. */
 class Reader implements WatchSink<number> {
