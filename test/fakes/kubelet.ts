@@ -163,6 +163,11 @@ export class FakeKubelet {
     this.#changed.emit('change');
   }
 
+  /** Drops the connection to a plugin without a restart, as after an error on it. */
+  forget(resource: string): void {
+    this.#gone(this.#endpoint(resource));
+  }
+
   /** Health by device id of what a plugin offers now; undefined when no plugin offers the resource. */
   devices(resource: string): ReadonlyMap<string, string> | undefined {
     return this.#endpoints.get(resource)?.devices;
