@@ -46,7 +46,10 @@ class Dataplane final : private PollWork {
   /** Fails with USV_CONFIG, USV_MEMORY, USV_TAP, USV_IO; then nothing runs. */
   Status start();
   void stop();
-  void set_running(bool running) { engine_->set_running(running); }
+  void set_running(bool running) {
+    engine_->set_running(running);
+    thread_->wake();
+  }
   DataplaneReport report() const;
 
  private:

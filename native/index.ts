@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The TypeScript side of the border to native code: loads the addon, gives its classes types, and hands it the error
+// class. Everything that reaches the addon has been validated; no packet ever passes here.
+
+import { createRequire } from 'node:module';
+import { isErrorCode, UsvhostError, usvFailure } from '../lib/errors.ts';
+
+export interface SwitchOptions {
+  readonly cpus: readonly number[];
+  readonly statsFile: string;
+  readonly maxPorts: number;
+  readonly macTableSize: number;
+  readonly macAgeSeconds: number;
+  readonly idleMicros: number;
+  readonly handshakeMillis: number;
+}
+
+export interface SwitchPortOptions {
+  readonly name: string;
+  readonly socketPath: string;
+  readonly socketMode: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  /** `02:00:00:00:00:01`; without it the port has no address of its own and learns. */
+  readonly mac?: string;
+  readonly mtu: number;
+}
+
+export interface SwitchPortStatus {
+  readonly name: string;
+  readonly socketPath: string;
+  readonly state: 'listening' | 'handshake' | 'up';
+  /** Virtio features of the connection, 0n without one. */
+  readonly features: bigint;
+  /** Empty, or `CODE: text` of the last failure. */
+  readonly lastError: string;
+  readonly connections: number;
+  readonly counters: Readonly<Record<string, number>>;
+}
+
+export interface SwitchEvent {
+  readonly port: string;
+  readonly state: SwitchPortStatus['state'];
+  readonly reason: string;
+}
+
+export interface DriverPortOptions {
+  readonly name: string;
+  /** The back-end's socket. */
+  readonly path: string;
+  readonly queueSize: number;
+}
+
+/** Addresses as text; IPv4 only where an IP address is named. */
+export type EngineOptions =
+  | { readonly kind: 'l2fwd'; readonly mode: 'swap' }
+  | { readonly kind: 'l2fwd'; readonly mode: 'rewrite'; readonly sourceMac: string; readonly destinationMac: string }
+  | {
+      readonly kind: 'txonly' | 'rxonly';
+      readonly size: number;
+      /** Frames to send, 0 without end. */
+      readonly limit: number;
+      readonly verify: boolean;
+      readonly running: boolean;
+      readonly sourceMac: string;
+      readonly destinationMac: string;
+    }
+  | { readonly kind: 'responder'; readonly mac: string; readonly ip: string }
+  | {
+      readonly kind: 'ping';
+      readonly mac: string;
+      readonly source: string;
+      readonly destination: string;
+      readonly count: number;
+      readonly intervalMillis: number;
+      readonly timeoutMillis: number;
+    }
+  | { readonly kind: 'tap'; readonly device: string; readonly node: string; readonly multiQueue: boolean };
+
+export interface DataplaneOptions {
+  readonly ports: readonly DriverPortOptions[];
+  readonly engine: EngineOptions;
+  readonly memory: { readonly kind: 'memfd' | 'shm' | 'hugetlbfs'; readonly directory: string };
+  /** Packet buffers; 0: as many as the rings need. */
+  readonly buffers: number;
+  /** CPU of the data thread; -1: not pinned. */
+  readonly cpu: number;
+  readonly idleMicros: number;
+  readonly backoffMinMillis: number;
+  readonly backoffMaxMillis: number;
+  readonly handshakeMillis: number;
+}
+
+export interface LinkEvent {
+  readonly port: string;
+  readonly up: boolean;
+  /** Empty when up, else `CODE: text`. */
+  readonly reason: string;
+  readonly features: bigint;
+}
+
+export interface DataplaneReport {
+  readonly ports: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly engine: Readonly<Record<string, number>>;
+}
+
+interface AddonSwitch {
+  addPort(options: object): void;
+  removePort(name: string): boolean;
+  ports(): SwitchPortStatus[];
+  sleeps(): number;
+  close(): void;
+}
+
+interface AddonDataplane {
+  report(): DataplaneReport;
+  setRunning(running: boolean): void;
+  close(): void;
+}
+
+interface Addon {
+  setErrorFactory(factory: (code: string, text: string) => Error): void;
+  readonly NativeSwitch: new (options: object, onEvent: (event: SwitchEvent) => void) => AddonSwitch;
+  readonly NativeDataplane: new (options: object, onEvent: (event: LinkEvent) => void) => AddonDataplane;
+}
+
+const addonPath = new URL('../build/native/usvhost.node', import.meta.url).pathname;
+let loaded: Addon | undefined;
+
+function addon(): Addon {
+  if (loaded !== undefined) return loaded;
+  let fresh: Addon;
+  try {
+    fresh = createRequire(import.meta.url)(addonPath) as Addon;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+    throw usvFailure('USV_NATIVE_BUILD', `${addonPath} cannot be loaded: ${reason}`, { cause });
+  }
+  fresh.setErrorFactory((code, text) => new UsvhostError(isErrorCode(code) ? code : 'USV_INTERNAL', text));
+  loaded = fresh;
+  return fresh;
+}
+
+/** The number that native code works with: first byte on the wire lowest; 48 bits fit a double exactly. */
+function macNumber(mac: string): number {
+  return mac.split(':').reduce((sum, byte, index) => sum + Number.parseInt(byte, 16) * 256 ** index, 0);
+}
+
+function ipNumber(ip: string): number {
+  return ip.split('.').reduce((sum, byte, index) => sum + Number(byte) * 256 ** index, 0);
+}
+
+function nativeEngine(engine: EngineOptions): object {
+  switch (engine.kind) {
+    case 'l2fwd':
+      return engine.mode === 'swap'
+        ? { ...engine, sourceMac: 0, destinationMac: 0 }
+        : { ...engine, sourceMac: macNumber(engine.sourceMac), destinationMac: macNumber(engine.destinationMac) };
+    case 'txonly':
+    case 'rxonly':
+      return { ...engine, sourceMac: macNumber(engine.sourceMac), destinationMac: macNumber(engine.destinationMac) };
+    case 'responder':
+      return { ...engine, mac: macNumber(engine.mac), ip: ipNumber(engine.ip) };
+    case 'ping':
+      return {
+        ...engine,
+        mac: macNumber(engine.mac),
+        source: ipNumber(engine.source),
+        destination: ipNumber(engine.destination),
+      };
+    case 'tap':
+      return engine;
+  }
+}
+
+/** A running vhost switch: data threads, control thread, statistics file. */
+export class NativeSwitch {
+  readonly #native: AddonSwitch;
+
+  /**
+   * Starts the threads and creates the statistics file.
+   * @throws UsvhostError USV_NATIVE_BUILD, USV_CONFIG (a CPU that cannot be used), USV_IO
+   */
+  constructor(options: SwitchOptions, onEvent: (event: SwitchEvent) => void) {
+    this.#native = new (addon().NativeSwitch)(options, onEvent);
+  }
+
+  /** Listens for one front-end. @throws UsvhostError USV_PORT_OCCUPIED, USV_SOCKET_PATH, USV_CONFIG, USV_IO */
+  addPort(options: SwitchPortOptions): void {
+    const { mac, ...rest } = options;
+    this.#native.addPort(mac === undefined ? rest : { ...rest, mac: macNumber(mac) });
+  }
+
+  /** Ends the port's connection and removes its socket; false when there is no such port. */
+  removePort(name: string): boolean {
+    return this.#native.removePort(name);
+  }
+
+  ports(): SwitchPortStatus[] {
+    return this.#native.ports();
+  }
+
+  /** How often data threads have gone to sleep. */
+  sleeps(): number {
+    return this.#native.sleeps();
+  }
+
+  /** Ends all threads and ports. Idempotent. */
+  close(): void {
+    this.#native.close();
+  }
+}
+
+/** A running dataplane: one or two ports and the engine on them. */
+export class NativeDataplane {
+  readonly #native: AddonDataplane;
+
+  /** @throws UsvhostError USV_NATIVE_BUILD, USV_CONFIG, USV_MEMORY, USV_TAP, USV_IO */
+  constructor(options: DataplaneOptions, onEvent: (event: LinkEvent) => void) {
+    this.#native = new (addon().NativeDataplane)({ ...options, engine: nativeEngine(options.engine) }, onEvent);
+  }
+
+  /** Counters of the ports and numbers of the engine, as of now. */
+  report(): DataplaneReport {
+    return this.#native.report();
+  }
+
+  /** Starts or stops the sending of an engine that makes traffic of its own. */
+  setRunning(running: boolean): void {
+    this.#native.setRunning(running);
+  }
+
+  /** Ends all threads and connections. Idempotent. */
+  close(): void {
+    this.#native.close();
+  }
+}
