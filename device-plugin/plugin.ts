@@ -5,6 +5,7 @@
 
 import type { Logger } from '../lib/log.ts';
 import { hostPaths } from '../lib/names.ts';
+import { HealthGate } from './health-gate.ts';
 import { DevicePool } from './pool.ts';
 import { KubeletRegistration } from './registration.ts';
 import { createPluginServer } from './server.ts';
@@ -24,12 +25,14 @@ export interface DevicePluginConfig {
 
 export interface DevicePluginDeps {
   readonly log: Logger;
-  /** Whether the switch can be used at the start; `setHealth` tells of changes. */
-  readonly healthy: boolean;
+  /** How long the switch may be away before devices become unhealthy; default 3 s. */
+  readonly graceMillis?: number;
+  /** The same from the start, before the switch was first seen; default 30 s. */
+  readonly startGraceMillis?: number;
 }
 
 export interface RunningDevicePlugin {
-  /** Every device becomes healthy or unhealthy; the kubelet hears of it at once. */
+  /** Whether the switch is there. The kubelet hears at once that it is, and after the grace that it is not. */
   setHealth(healthy: boolean): void;
   /** The kubelet that is there has accepted us. */
   readonly registered: boolean;
@@ -46,7 +49,7 @@ export async function startDevicePlugin(
 ): Promise<RunningDevicePlugin> {
   const paths = hostPaths(config.root);
   const { log } = deps;
-  const pool = new DevicePool({ count: config.ports, healthy: deps.healthy });
+  const pool = new DevicePool({ count: config.ports });
   const owner = { uid: config.podDirUid, gid: config.podDirGid, mode: config.podDirMode };
   const registration = new KubeletRegistration({
     paths,
@@ -56,14 +59,22 @@ export async function startDevicePlugin(
       createPluginServer({ pool, paths, owner, tunDevice: config.tunDevice, log, onStreams }),
   });
   await registration.start();
-  return {
-    setHealth: (healthy) => {
-      if (healthy !== pool.healthy) log.info({ healthy }, 'health of the ports');
+  const gate = new HealthGate({
+    graceMillis: deps.graceMillis ?? 3000,
+    startGraceMillis: deps.startGraceMillis ?? 30_000,
+    onChange: (healthy) => {
+      log.info({ healthy }, 'health of the ports');
       pool.setHealth(healthy);
     },
+  });
+  return {
+    setHealth: (healthy) => gate.set(healthy),
     get registered() {
       return registration.registered;
     },
-    close: () => registration.close(),
+    close: async () => {
+      gate.close();
+      await registration.close();
+    },
   };
 }

@@ -19,23 +19,18 @@ export class DevicePool {
   readonly #ids: readonly string[];
   readonly #rank: ReadonlyMap<string, number>;
   readonly #listeners = new Set<() => void>();
-  #healthy: boolean;
+  #healthy = true;
 
-  /** `count` devices `port-0`…; `healthy` is what is known of the switch at the start. */
-  constructor(options: { readonly count: number; readonly healthy: boolean }) {
+  /** `count` healthy devices `port-0`…. */
+  constructor(options: { readonly count: number }) {
     this.#ids = Array.from({ length: options.count }, (_, index) => `${prefix}${index}`);
     this.#rank = new Map(this.#ids.map((id, index) => [id, index]));
-    this.#healthy = options.healthy;
   }
 
   /** All devices, always all of them: a missing device would be taken from the node's capacity. */
   list(): PoolDevice[] {
     const health = this.#healthy ? 'Healthy' : 'Unhealthy';
     return this.#ids.map((id) => ({ id, health }));
-  }
-
-  get healthy(): boolean {
-    return this.#healthy;
   }
 
   /** Says whether ports can be used; listeners hear of a change only. */

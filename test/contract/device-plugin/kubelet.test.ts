@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import {
   type DevicePluginConfig,
+  type DevicePluginDeps,
   type RunningDevicePlugin,
   startDevicePlugin,
 } from '../../../device-plugin/plugin.ts';
@@ -33,9 +34,11 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
+type Graces = Pick<DevicePluginDeps, 'graceMillis' | 'startGraceMillis'>;
+
 async function startPlugin(
   config: Partial<DevicePluginConfig> = {},
-  healthy = true,
+  graces: Graces = {},
 ): Promise<RunningDevicePlugin> {
   const plugin = await startDevicePlugin(
     {
@@ -48,7 +51,7 @@ async function startPlugin(
       tunDevice: '/dev/null',
       ...config,
     },
-    { log: pino({ level: 'silent' }), healthy },
+    { log: pino({ level: 'silent' }), ...graces },
   );
   stops.push(() => plugin.close());
   return plugin;
@@ -208,27 +211,38 @@ describe('staying registered', () => {
 });
 
 describe('health', () => {
-  test('reaches the kubelet at each change, with all devices in each list', async () => {
+  test('a switch that does not come within the grace of the start makes every device unhealthy', async () => {
     const kubelet = await startKubelet();
-    const plugin = await startPlugin({}, false);
+    const plugin = await startPlugin({}, { startGraceMillis: 50 });
+    expect(await kubelet.capacity(resource)).toBe(4);
+    await kubelet.until(() => kubelet.lists(resource) === 2, 'the second list');
     expect(await kubelet.capacity(resource)).toBe(0);
     expect(kubelet.devices(resource)?.size).toBe(4);
     plugin.setHealth(true);
-    await kubelet.until(() => kubelet.lists(resource) === 2, 'the second list');
+    await kubelet.until(() => kubelet.lists(resource) === 3, 'the third list');
     expect(await kubelet.capacity(resource)).toBe(4);
+  });
+
+  test('a switch that goes is told after the grace, one that comes back within it never', async () => {
+    const kubelet = await startKubelet();
+    const plugin = await startPlugin({}, { graceMillis: 50 });
     plugin.setHealth(true);
     plugin.setHealth(false);
-    await kubelet.until(() => kubelet.lists(resource) === 3, 'the third list');
+    plugin.setHealth(true);
+    await kubelet.capacity(resource);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(kubelet.lists(resource)).toBe(1);
+    plugin.setHealth(false);
+    await kubelet.until(() => kubelet.lists(resource) === 2, 'the second list');
     expect(await kubelet.capacity(resource)).toBe(0);
   });
 
-  test('changes many times while nobody reads: what comes last is true', async () => {
+  test('a kubelet that restarts meanwhile hears the present health', async () => {
     const kubelet = await startKubelet();
-    const plugin = await startPlugin({ ports: 1024 });
-    await kubelet.capacity(resource);
-    for (let change = 0; change < 2001; change++) plugin.setHealth(change % 2 === 0 ? false : true);
-    await kubelet.until(() => kubelet.devices(resource)?.get('port-1023') === 'Unhealthy', 'the last list');
-    expect(kubelet.lists(resource)).toBeLessThan(2000);
+    await startPlugin({}, { startGraceMillis: 0 });
+    await kubelet.until(() => kubelet.devices(resource)?.get('port-3') === 'Unhealthy', 'unhealthy devices');
+    await kubelet.restart();
+    expect(await kubelet.capacity(resource)).toBe(0);
   });
 });
 

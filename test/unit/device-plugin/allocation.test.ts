@@ -17,7 +17,7 @@ let options: AllocationOptions;
 beforeEach(() => {
   paths = hostPaths(newRoot());
   options = {
-    pool: new DevicePool({ count: 16, healthy: true }),
+    pool: new DevicePool({ count: 16 }),
     paths,
     owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, mode: 0o755 },
     // A character device that every machine has.

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { DevicePool } from '../../../device-plugin/pool.ts';
 import { prefer } from '../../../device-plugin/preference.ts';
 
-const pool = new DevicePool({ count: 8, healthy: true });
+const pool = new DevicePool({ count: 8 });
 const vacant = (): boolean => true;
 
 describe('prefer', () => {
