@@ -74,16 +74,20 @@ export class Attachments implements AttachmentStore {
       if (version === 0) this.#db.exec(schema);
       else if (version !== schemaVersion) {
         this.#db.exec('ROLLBACK');
-        throw usvFailure('USV_IO', `${file} has the schema ${String(version)}, this agent knows ${schemaVersion}`);
+        throw usvFailure(
+          'USV_IO',
+          `${file} has the schema ${String(version)}, this agent knows ${schemaVersion}`,
+        );
       }
       this.#db.prepare('DELETE FROM attachments WHERE boot_id <> ?').run(this.#bootId);
       this.#db.prepare('DELETE FROM buried_ports WHERE boot_id <> ?').run(this.#bootId);
       this.#db.exec('COMMIT');
     } catch (cause) {
-      if (!(cause instanceof Error && 'errcode' in cause)) throw cause;
-      const busy = cause.errcode === 5 || cause.errcode === 6; // SQLITE_BUSY, SQLITE_LOCKED
+      const code = errorCodeOf(cause);
+      if (code === undefined) throw cause;
+      const busy = code === 5 || code === 6; // SQLITE_BUSY, SQLITE_LOCKED
       if (busy) throw usvFailure('USV_RUNNING', `another agent of this root holds ${file}`, { cause });
-      throw usvFailure('USV_IO', `cannot use the agent's state ${file}: ${cause.message}`, { cause });
+      throw usvFailure('USV_IO', `cannot use the agent's state ${file}: ${String(cause)}`, { cause });
     }
   }
 
@@ -93,7 +97,9 @@ export class Attachments implements AttachmentStore {
   }
 
   findByPlace(device: string, ifname: string): Attachment | undefined {
-    return optional(this.#db.prepare('SELECT * FROM attachments WHERE device = ? AND ifname = ?').get(device, ifname));
+    return optional(
+      this.#db.prepare('SELECT * FROM attachments WHERE device = ? AND ifname = ?').get(device, ifname),
+    );
   }
 
   put(a: Attachment): void {
@@ -104,16 +110,34 @@ export class Attachments implements AttachmentStore {
     const { containerId, ifname, port, device, network, netns, mac, mtu, endpoint, state, ipamConfig } = a;
     this.#db
       .prepare(sql)
-      .run(containerId, ifname, port, device, network, netns, mac, mtu, endpoint, state, ipamConfig, this.#bootId);
+      .run(
+        containerId,
+        ifname,
+        port,
+        device,
+        network,
+        netns,
+        mac,
+        mtu,
+        endpoint,
+        state,
+        ipamConfig,
+        this.#bootId,
+      );
     this.#db.prepare('DELETE FROM buried_ports WHERE port = ?').run(port);
   }
 
   remove(key: AttachmentKey): void {
-    this.#db.prepare('DELETE FROM attachments WHERE container_id = ? AND ifname = ?').run(key.containerId, key.ifname);
+    this.#db
+      .prepare('DELETE FROM attachments WHERE container_id = ? AND ifname = ?')
+      .run(key.containerId, key.ifname);
   }
 
   list(): Attachment[] {
-    return this.#db.prepare('SELECT * FROM attachments ORDER BY container_id, ifname').all().map(toAttachment);
+    return this.#db
+      .prepare('SELECT * FROM attachments ORDER BY container_id, ifname')
+      .all()
+      .map(toAttachment);
   }
 
   buryPort(port: string): void {
@@ -133,6 +157,11 @@ export class Attachments implements AttachmentStore {
   close(): void {
     this.#db.close();
   }
+}
+
+// Not by `instanceof Error`: the errors of node:sqlite are of Node's own realm.
+function errorCodeOf(error: unknown): unknown {
+  return typeof error === 'object' && error !== null && 'errcode' in error ? error.errcode : undefined;
 }
 
 function text(row: Row, key: string): string {

@@ -7,6 +7,7 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { KeyedQueue } from '../cni/keyed-queue.ts';
 import { answer } from '../cni/plugin.ts';
 import { startCniServer } from '../cni/server.ts';
+import type { Steps } from '../cni/session.ts';
 import type { AgentConfig } from '../lib/config/agent.ts';
 import { usvFailure } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -19,6 +20,8 @@ export interface AgentDeps {
   readonly log: Logger;
   /** Text of /proc/sys/kernel/random/boot_id. */
   readonly bootId: string;
+  /** Wraps the steps of each CNI call; default none. */
+  readonly hands?: ((steps: Steps) => Steps) | undefined;
 }
 
 export interface AgentDaemon {
@@ -37,7 +40,9 @@ function makeDirectories(paths: HostPaths): void {
     chmodSync(paths.runDir, privateDirectory);
     mkdirSync(paths.podsDir, { recursive: true, mode: 0o755 });
   } catch (error) {
-    throw usvFailure('USV_IO', `cannot make the directories below ${paths.runDir}: ${String(error)}`, { cause: error });
+    throw usvFailure('USV_IO', `cannot make the directories below ${paths.runDir}: ${String(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -67,12 +72,18 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       onHealth: (reachable) => log.info({ reachable }, 'switch'),
     });
     undo.push(() => keeper.close());
-    const cniDeps = { root: config.root, store, switchPorts: switchClient, leadDevice: (device: string) => device, log };
+    const cniDeps = {
+      root: config.root,
+      store,
+      switchPorts: switchClient,
+      leadDevice: (device: string) => device,
+      log,
+    };
     const server = await startCniServer({
       socketPath: paths.agentSocket,
       queue,
       log,
-      handle: (request, steps) => answer(request, steps, cniDeps),
+      handle: (request, steps) => answer(request, deps.hands?.(steps) ?? steps, cniDeps),
     });
     undo.push(() => server.close());
     log.info({ socket: paths.agentSocket, attachments: store.list().length }, 'agent is listening');
@@ -92,6 +103,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
 /** Runs the agent until `stop` is aborted; what `usvhost agent` does after reading its configuration. */
 export async function runAgent(config: AgentConfig, deps: AgentDeps, stop: AbortSignal): Promise<void> {
   const daemon = await startAgent(config, deps);
-  if (!stop.aborted) await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
+  if (!stop.aborted)
+    await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
   await daemon.close();
 }

@@ -117,7 +117,7 @@ export class PortKeeper {
     } catch (error) {
       if (!(error instanceof UsvhostError)) throw error;
       // A switch that went away meanwhile sends a snapshot when it is back, and all is tried again.
-      this.#options.log.warn({ what, error }, 'the switch refused');
+      this.#options.log.warn({ what, err: error }, 'the switch refused');
       return false;
     }
   }

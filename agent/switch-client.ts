@@ -3,9 +3,14 @@
 // The agent's client of the switch: the calls of the CNI verbs, each with a deadline, and the stream the port keeper
 // reads. It keeps no state about ports.
 
-import type { ClientReadableStream } from '@grpc/grpc-js';
-import { Metadata } from '@grpc/grpc-js';
+import {
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  Metadata,
+  type requestCallback,
+} from '@grpc/grpc-js';
 import type { SwitchPorts, WantedPort } from '../cni/call.ts';
+import { usvFailure } from '../lib/errors.ts';
 import { unary } from '../proto/call.ts';
 import type { ListPortsResponse__Output } from '../proto/gen/usvhost/switch/v1/ListPortsResponse.ts';
 import type { PortEvent__Output } from '../proto/gen/usvhost/switch/v1/PortEvent.ts';
@@ -16,6 +21,9 @@ import { dial } from '../proto/unix.ts';
 
 /** The pod's end may run as any user; the directory decides who reaches the socket. */
 const socketMode = 0o666;
+
+/** Longer than the longest pause of proto/unix.ts between two attempts to connect. */
+const connectMillis = 250;
 
 export interface SwitchClientOptions {
   readonly socketPath: string;
@@ -36,21 +44,23 @@ export class SwitchClient implements SwitchPorts {
 
   async addPort({ name, mac, mtu }: WantedPort): Promise<void> {
     const spec = { name, mac, mtu, socket_mode: socketMode };
-    await unary((done) => this.#client.AddPort(spec, this.#options(), done), this.#peer);
+    await this.#call((deadline, done) => this.#client.AddPort(spec, { deadline }, done));
   }
 
   async removePort(name: string): Promise<boolean> {
-    const response = await unary<RemovePortResponse__Output>((done) => this.#client.RemovePort({ name }, this.#options(), done), this.#peer);
-    return response.removed;
+    const { removed } = await this.#call<RemovePortResponse__Output>((deadline, done) =>
+      this.#client.RemovePort({ name }, { deadline }, done),
+    );
+    return removed;
   }
 
   async hasPort({ name, mac, mtu }: WantedPort): Promise<boolean> {
-    const { ports } = await unary<ListPortsResponse__Output>((done) => this.#client.ListPorts({}, this.#options(), done), this.#peer);
+    const ports = await this.#list();
     return ports.some(({ spec }) => spec?.name === name && spec.mac === mac && spec.mtu === mtu);
   }
 
   async ping(): Promise<void> {
-    await unary((done) => this.#client.ListPorts({}, this.#options(), done), this.#peer);
+    await this.#list();
   }
 
   /** Opens the stream of port events; it waits for a switch that is not there yet. */
@@ -62,7 +72,29 @@ export class SwitchClient implements SwitchPorts {
     this.#client.close();
   }
 
-  #options(): { deadline: Date } {
-    return { deadline: new Date(Date.now() + this.#deadlineMillis) };
+  async #list(): Promise<ListPortsResponse__Output['ports']> {
+    const { ports } = await this.#call<ListPortsResponse__Output>((deadline, done) =>
+      this.#client.ListPorts({}, { deadline }, done),
+    );
+    return ports;
+  }
+
+  async #call<Response>(
+    start: (deadline: Date, done: requestCallback<Response>) => ClientUnaryCall,
+  ): Promise<Response> {
+    await this.#connected();
+    const deadline = new Date(Date.now() + this.#deadlineMillis);
+    return unary<Response>((done) => start(deadline, done), this.#peer);
+  }
+
+  // gRPC fails calls at once while it pauses between two attempts to connect; a switch that has just come back deserves
+  // one attempt more.
+  #connected(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#client.waitForReady(new Date(Date.now() + connectMillis), (cause) => {
+        if (cause === undefined || cause === null) resolve();
+        else reject(usvFailure(this.#peer.unreachable, `${this.#peer.peer} does not answer`, { cause }));
+      });
+    });
   }
 }

@@ -16,7 +16,10 @@ function parse(text: string): Address4 | Address6 | undefined {
 
 function bytesOf(address: Address4 | Address6): Uint8Array {
   const size = address instanceof Address4 ? 4 : 16;
-  const digits = address.bigInt().toString(16).padStart(size * 2, '0');
+  const digits = address
+    .bigInt()
+    .toString(16)
+    .padStart(size * 2, '0');
   return Uint8Array.from(Buffer.from(digits, 'hex'));
 }
 

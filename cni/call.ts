@@ -4,8 +4,8 @@
 // the store and the switch.
 
 import type { AttachmentStore } from './attachment.ts';
-import type { Command } from './environment.ts';
 import type { CniVersion } from './config.ts';
+import type { Command } from './environment.ts';
 import type { Steps } from './session.ts';
 import type { ShimRequest } from './shim-protocol.ts';
 

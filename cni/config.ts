@@ -46,14 +46,21 @@ const schema = z.strictObject({
   cniVersion: z.enum(supportedVersions),
   name: z
     .string()
-    .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/u, 'expected a letter or digit, then letters, digits, "_", "." or "-"')
+    .regex(
+      /^[A-Za-z0-9][A-Za-z0-9_.-]*$/u,
+      'expected a letter or digit, then letters, digits, "_", "." or "-"',
+    )
     .describe('Name of the network.'),
   type: z.literal('usvhost'),
   endpoint: z
     .enum(['tap', 'socket'])
     .default('tap')
-    .describe('`tap`: an interface in the pod, fed by the sidecar; `socket`: the application opens the socket itself.'),
-  ifName: ifname.optional().describe('Interface to make when it is not CNI_IFNAME, as behind another plugin in a list.'),
+    .describe(
+      '`tap`: an interface in the pod, fed by the sidecar; `socket`: the application opens the socket itself.',
+    ),
+  ifName: ifname
+    .optional()
+    .describe('Interface to make when it is not CNI_IFNAME, as behind another plugin in a list.'),
   mac: mac.optional().describe('MAC of the pod side; default derived from container and interface.'),
   mtu: z.int().min(68).max(9702).default(1500).describe('Largest layer 3 packet in bytes.'),
   queues: z.int().min(1).max(1).default(1).describe('Queue pairs.'),
@@ -69,7 +76,9 @@ const schema = z.strictObject({
   gateway: address.optional().describe('Gateway stated with the address of `ips` whose subnet holds it.'),
   deviceID: device.optional().describe('Device of the pod, as Multus adds it.'),
   pciBusID: z.string().optional().describe('Added by Multus beside deviceID; not used.'),
-  ipam: z.looseObject({ type: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$/u, 'expected a plugin name') }).optional(),
+  ipam: z
+    .looseObject({ type: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$/u, 'expected a plugin name') })
+    .optional(),
   dns: z
     .strictObject({
       nameservers: z.array(z.string()).optional(),
@@ -103,7 +112,8 @@ export function parseStdin(stdin: Buffer): Record<string, unknown> {
     const got = stdin.length === 0 ? 'nothing' : cause instanceof Error ? cause.message : String(cause);
     throw usvError('USV_STDIN_JSON', { what, expected: 'a JSON object', got, cause });
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return Object.fromEntries(Object.entries(value));
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return Object.fromEntries(Object.entries(value));
   throw usvError('USV_STDIN_JSON', { what, expected: 'a JSON object', got: shown(value) });
 }
 
@@ -126,7 +136,12 @@ export function readConfig(input: Readonly<Record<string, unknown>>): PluginConf
   const config = parsed.data;
   if (config.ipam !== undefined && (config.ips !== undefined || config.gateway !== undefined)) {
     const given = config.ips === undefined ? 'gateway' : 'ips';
-    throw usvError('USV_CONFIG', { what: given, expected: 'no such key beside ipam', got: shown(input[given]), cni: 7 });
+    throw usvError('USV_CONFIG', {
+      what: given,
+      expected: 'no such key beside ipam',
+      got: shown(input[given]),
+      cni: 7,
+    });
   }
   if (config.gateway !== undefined) checkGateway(config.gateway, ownAddresses(config));
   const small = ownAddresses(config).find((text) => text.includes(':') && config.mtu < 1280);
@@ -159,7 +174,9 @@ export interface DeleteConfig {
  * cannot be used are taken as absent.
  */
 export function readForDelete(input: Readonly<Record<string, unknown>>): DeleteConfig {
-  const part = <K extends keyof typeof schema.shape>(key: K): z.output<(typeof schema.shape)[K]> | undefined => {
+  const part = <K extends keyof typeof schema.shape>(
+    key: K,
+  ): z.output<(typeof schema.shape)[K]> | undefined => {
     const parsed = schema.shape[key].safeParse(input[key]);
     return parsed.success ? (parsed.data as z.output<(typeof schema.shape)[K]>) : undefined;
   };
@@ -179,7 +196,12 @@ function checkGateway(gateway: string, ips: readonly string[]): void {
   });
   if (inside) return;
   const got = `${gateway} beside ${ips.length === 0 ? 'no ips' : ips.join(', ')}`;
-  throw usvError('USV_CONFIG', { what: 'gateway', expected: 'an address in the subnet of one of ips', got, cni: 7 });
+  throw usvError('USV_CONFIG', {
+    what: 'gateway',
+    expected: 'an address in the subnet of one of ips',
+    got,
+    cni: 7,
+  });
 }
 
 const shown = (value: unknown): string => {
@@ -196,7 +218,8 @@ function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
 
 function issueError(input: unknown, issues: readonly z.core.$ZodIssue[]): UsvhostError {
   const issue = issues[0];
-  if (issue === undefined) return usvError('USV_CONFIG', { what: 'the configuration', expected: 'a valid one', got: '?' });
+  if (issue === undefined)
+    return usvError('USV_CONFIG', { what: 'the configuration', expected: 'a valid one', got: '?' });
   if (issue.code === 'unrecognized_keys') {
     const path = [...issue.path, issue.keys[0] ?? ''];
     const what = `the key ${path.join('.')}`;

@@ -51,7 +51,11 @@ export function readAttachment(request: ShimRequest): AttachmentEnv {
 export function readNetns(request: ShimRequest): string {
   const netns = required('CNI_NETNS', request.netns);
   if (!netns.startsWith('/')) {
-    throw usvError('USV_CNI_ENV', { what: 'CNI_NETNS', expected: 'an absolute path', got: JSON.stringify(netns) });
+    throw usvError('USV_CNI_ENV', {
+      what: 'CNI_NETNS',
+      expected: 'an absolute path',
+      got: JSON.stringify(netns),
+    });
   }
   return netns;
 }
@@ -63,7 +67,11 @@ export function readArgs(request: ShimRequest): ReadonlyMap<string, string> {
     pairs.map((pair) => {
       const [, key, value] = /^([^=]+)=(.*)$/su.exec(pair) ?? [];
       if (key === undefined || value === undefined) {
-        throw usvError('USV_CNI_ENV', { what: 'CNI_ARGS', expected: 'KEY=VALUE;KEY=VALUE', got: JSON.stringify(pair) });
+        throw usvError('USV_CNI_ENV', {
+          what: 'CNI_ARGS',
+          expected: 'KEY=VALUE;KEY=VALUE',
+          got: JSON.stringify(pair),
+        });
       }
       return [key, value] as const;
     }),
@@ -72,5 +80,9 @@ export function readArgs(request: ShimRequest): ReadonlyMap<string, string> {
 
 function required(name: string, value: string | undefined): string {
   if (value !== undefined && value !== '') return value;
-  throw usvError('USV_CNI_ENV', { what: name, expected: 'a value', got: value === undefined ? 'no such variable' : '""' });
+  throw usvError('USV_CNI_ENV', {
+    what: name,
+    expected: 'a value',
+    got: value === undefined ? 'no such variable' : '""',
+  });
 }

@@ -46,7 +46,11 @@ export class FrameReader {
       const ended = (): void => {
         const cause = socket.errored;
         const known = cause !== null && 'cniCode' in cause;
-        finish(() => reject(known ? cause : usvFailure('USV_SHIM_GONE', 'the CNI shim ended before the call', { cause })));
+        finish(() =>
+          reject(
+            known ? cause : usvFailure('USV_SHIM_GONE', 'the CNI shim ended before the call', { cause }),
+          ),
+        );
       };
       const attempt = (): void => {
         const chunk: unknown = socket.read(size);

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { usvFailure } from '../lib/errors.ts';
 import type { CniVersion } from './config.ts';
 import { type CniResult, resultSchema } from './result.ts';
-import type { ExecResult, Steps } from './session.ts';
+import { type ExecResult, errnoOf, type Steps } from './session.ts';
 
 /** What is delegated: the plugin, the whole configuration and its version. */
 export interface Delegation {
@@ -22,7 +22,11 @@ const execMillis = 60_000;
 /** CNI 1.1.0, section 2: code 1, incompatible version. */
 const incompatibleVersion = 1;
 
-const errorSchema = z.looseObject({ code: z.number(), msg: z.string().default(''), details: z.string().default('') });
+const errorSchema = z.looseObject({
+  code: z.number(),
+  msg: z.string().default(''),
+  details: z.string().default(''),
+});
 const versionsSchema = z.looseObject({ supportedVersions: z.array(z.string()) });
 
 /** Asks for addresses. Throws USV_IPAM; a code that the plugin gave is passed on. */
@@ -34,9 +38,16 @@ export async function ipamAdd(steps: Steps, delegation: Delegation): Promise<Cni
   throw usvFailure('USV_IPAM', `the IPAM plugin ${delegation.plugin} gave ${why}`);
 }
 
-/** Gives the addresses back; a repeated call is the plugin's own business and succeeds by the specification. */
+/**
+ * Gives the addresses back; a repeated call is the plugin's own business and succeeds by the specification. A plugin that
+ * is not installed (any more) holds up no deletion: it has nothing, or nobody to ask for it.
+ */
 export async function ipamDel(steps: Steps, delegation: Delegation): Promise<void> {
-  await delegate(steps, 'DEL', delegation);
+  try {
+    await delegate(steps, 'DEL', delegation);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
 }
 
 export async function ipamCheck(steps: Steps, delegation: Delegation): Promise<void> {
@@ -63,19 +74,30 @@ async function delegate(steps: Steps, command: string, delegation: Delegation): 
   throw usvFailure('USV_IPAM', message, code === undefined ? {} : { cni: code });
 }
 
-function run(steps: Steps, command: string, { plugin, input }: Delegation, version: string): Promise<ExecResult> {
+function run(
+  steps: Steps,
+  command: string,
+  { plugin, input }: Delegation,
+  version: string,
+): Promise<ExecResult> {
   const stdin = Buffer.from(JSON.stringify({ ...input, cniVersion: version }));
   return steps.exec({ plugin, command, timeoutMillis: execMillis, stdin });
 }
 
-function failure({ exitStatus, stdout }: ExecResult): { readonly code: number | undefined; readonly text: string } {
+function failure({ exitStatus, stdout }: ExecResult): {
+  readonly code: number | undefined;
+  readonly text: string;
+} {
   const parsed = errorSchema.safeParse(parseJson(stdout));
   if (parsed.success) {
     const { code, msg, details } = parsed.data;
     return { code, text: details === '' ? msg : `${msg} (${details})` };
   }
   const ended = exitStatus >= 256 ? `signal ${exitStatus - 256}` : `exit status ${exitStatus}`;
-  return { code: undefined, text: `${ended}, ${stdout.length === 0 ? 'no output' : stdout.toString('utf8', 0, 200)}` };
+  return {
+    code: undefined,
+    text: `${ended}, ${stdout.length === 0 ? 'no output' : stdout.toString('utf8', 0, 200)}`,
+  };
 }
 
 function parseJson(bytes: Buffer): unknown {

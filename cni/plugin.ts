@@ -37,9 +37,18 @@ export async function answer(request: ShimRequest, steps: Steps, deps: CniDeps):
     deps.log.info({ ...fields, millis: Math.round(performance.now() - started) }, 'CNI call done');
     return { exitCode: 0, stdout: result === undefined ? '' : `${JSON.stringify(result)}\n` };
   } catch (thrown) {
-    const error = thrown instanceof UsvhostError ? thrown : usvFailure('USV_INTERNAL', String(thrown), { cause: thrown });
-    deps.log.warn({ ...fields, error, millis: Math.round(performance.now() - started) }, 'CNI call failed');
-    const body = { cniVersion: version, code: error.cniCode, msg: `${error.code}: ${error.details}`, details: error.next };
+    const error =
+      thrown instanceof UsvhostError ? thrown : usvFailure('USV_INTERNAL', String(thrown), { cause: thrown });
+    deps.log.warn(
+      { ...fields, err: error, millis: Math.round(performance.now() - started) },
+      'CNI call failed',
+    );
+    const body = {
+      cniVersion: version,
+      code: error.cniCode,
+      msg: `${error.code}: ${error.details}`,
+      details: error.next,
+    };
     return { exitCode: 1, stdout: `${JSON.stringify(body)}\n` };
   }
 }

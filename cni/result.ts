@@ -4,6 +4,7 @@
 // not know are left out, never sent.
 
 import { z } from 'zod';
+import { usvError } from '../lib/errors.ts';
 import { type CniVersion, isAtLeast } from './config.ts';
 
 const route = z.looseObject({
@@ -50,6 +51,14 @@ export type CniResult = z.output<typeof resultSchema>;
 export type CniInterface = z.output<typeof networkInterface>;
 export type CniIp = z.output<typeof ip>;
 export type CniRoute = z.output<typeof route>;
+
+/** Reads a `prevResult`. Throws USV_CONFIG. */
+export function readPrevious(value: unknown): CniResult {
+  const parsed = resultSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const got = JSON.stringify(value).slice(0, 200);
+  throw usvError('USV_CONFIG', { what: 'prevResult', expected: 'the result of ADD', got, cni: 7 });
+}
 
 export interface OwnResult {
   readonly interface: CniInterface;

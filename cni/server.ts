@@ -49,7 +49,7 @@ export async function startCniServer(options: CniServerOptions): Promise<CniServ
     // Every wait on the socket sees its end by itself; this only keeps the event from ending the process.
     socket.on('error', (error) => options.log.info({ error: String(error) }, 'CNI shim connection failed'));
     void serve(socket, options, sockets.size).catch((error: unknown) => {
-      options.log.warn({ error }, 'CNI shim refused');
+      options.log.warn({ err: error }, 'CNI shim refused');
       socket.destroy();
     });
   });
@@ -100,7 +100,9 @@ async function serve(socket: Socket, options: CniServerOptions, calls: number): 
     session.finish(1, errorText(busy));
     return;
   }
-  const { exitCode, stdout } = await options.queue.run(request.containerId ?? '', () => options.handle(request, session));
+  const { exitCode, stdout } = await options.queue.run(request.containerId ?? '', () =>
+    options.handle(request, session),
+  );
   session.finish(exitCode, stdout);
 }
 

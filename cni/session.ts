@@ -3,8 +3,8 @@
 // One CNI call's hands: typed steps that the shim does one after the other. A step that fails throws an error that says
 // what was tried and the errno. It never retries and never reorders.
 
-import { getSystemErrorName } from 'node:util';
 import type { Socket } from 'node:net';
+import { getSystemErrorName } from 'node:util';
 import { type ErrorCode, usvFailure } from '../lib/errors.ts';
 import type { FrameReader } from './frame-reader.ts';
 import * as wire from './shim-protocol.ts';
@@ -86,11 +86,19 @@ export class ShimSession implements Steps {
   }
 
   async mkdir(path: string, owner: wire.Ownership): Promise<void> {
-    await this.#step('mkdir', { code: 'USV_IO', doing: `make the directory ${path}`, body: wire.encodeMkdir(path, owner) });
+    await this.#step('mkdir', {
+      code: 'USV_IO',
+      doing: `make the directory ${path}`,
+      body: wire.encodeMkdir(path, owner),
+    });
   }
 
   async rmdir(path: string): Promise<void> {
-    await this.#step('rmdir', { code: 'USV_IO', doing: `remove the directory ${path}`, body: wire.encodePath(path) });
+    await this.#step('rmdir', {
+      code: 'USV_IO',
+      doing: `remove the directory ${path}`,
+      body: wire.encodePath(path),
+    });
   }
 
   async writeFile(path: string, owner: wire.Ownership, content: string): Promise<void> {
@@ -112,7 +120,11 @@ export class ShimSession implements Steps {
   }
 
   async stat(path: string): Promise<wire.StatInfo> {
-    const report = await this.#step('stat', { code: 'USV_IO', doing: `look at ${path}`, body: wire.encodePath(path) });
+    const report = await this.#step('stat', {
+      code: 'USV_IO',
+      doing: `look at ${path}`,
+      body: wire.encodePath(path),
+    });
     return wire.decodeStat(report.data);
   }
 
@@ -143,7 +155,9 @@ export class ShimSession implements Steps {
 
   async linkGet(ifname: string): Promise<wire.LinkInfo> {
     const body = wire.encodeLink(ifname);
-    return wire.decodeLink((await this.#step('linkGet', { code: 'USV_TAP', doing: `look at ${ifname}`, body })).data);
+    return wire.decodeLink(
+      (await this.#step('linkGet', { code: 'USV_TAP', doing: `look at ${ifname}`, body })).data,
+    );
   }
 
   async addressList(ifname: string): Promise<wire.Prefix[]> {
@@ -172,7 +186,10 @@ export class ShimSession implements Steps {
     this.#socket.write(wire.encodeFrame(kind, sequence, attempt.body));
     const frame = await this.#reader.next(attempt.timeoutMillis ?? stepMillis);
     if (frame.kind !== wire.frameKinds.report || frame.sequence !== sequence) {
-      throw usvFailure('USV_MESSAGE', `the CNI shim answered step ${sequence} with frame ${frame.kind}/${frame.sequence}`);
+      throw usvFailure(
+        'USV_MESSAGE',
+        `the CNI shim answered step ${sequence} with frame ${frame.kind}/${frame.sequence}`,
+      );
     }
     const report = wire.decodeReport(frame.body);
     if (report.error === 0) return report;

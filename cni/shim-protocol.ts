@@ -65,7 +65,11 @@ export function decodeHeader(bytes: Buffer): FrameHeader {
   }
   const length = bytes.readUInt32LE(12);
   if (length > maxBody) {
-    throw usvError('USV_MESSAGE', { what: 'a frame body', expected: `at most ${maxBody} bytes`, got: `${length}` });
+    throw usvError('USV_MESSAGE', {
+      what: 'a frame body',
+      expected: `at most ${maxBody} bytes`,
+      got: `${length}`,
+    });
   }
   return { kind: bytes.readUInt16LE(4), sequence: bytes.readUInt32LE(8), length };
 }
@@ -85,9 +89,14 @@ const requestFields = ['command', 'containerId', 'netns', 'ifname', 'args', 'pat
 /** Decodes a request's body. Throws USV_MESSAGE when the lengths do not add up to the body. */
 export function decodeRequest(body: Buffer): ShimRequest {
   const head = 4 + 4 * requestFields.length;
-  const claimed = body.length < head ? 0 : requestFields.reduce((sum, _, n) => sum + body.readUInt32LE(4 + 4 * n), head);
+  const claimed =
+    body.length < head ? 0 : requestFields.reduce((sum, _, n) => sum + body.readUInt32LE(4 + 4 * n), head);
   if (claimed !== body.length) {
-    throw usvError('USV_MESSAGE', { what: 'a shim request', expected: `${claimed} bytes`, got: `${body.length}` });
+    throw usvError('USV_MESSAGE', {
+      what: 'a shim request',
+      expected: `${claimed} bytes`,
+      got: `${body.length}`,
+    });
   }
   const present = body.readUInt32LE(0);
   let at = head;
@@ -112,7 +121,11 @@ export interface Report {
 /** Decodes a report's body. Throws USV_MESSAGE when it is too short. */
 export function decodeReport(body: Buffer): Report {
   if (body.length < 8) {
-    throw usvError('USV_MESSAGE', { what: 'a shim report', expected: 'at least 8 bytes', got: `${body.length}` });
+    throw usvError('USV_MESSAGE', {
+      what: 'a shim report',
+      expected: 'at least 8 bytes',
+      got: `${body.length}`,
+    });
   }
   return { error: body.readInt32LE(0), exitStatus: body.readInt32LE(4), data: body.subarray(8) };
 }
@@ -121,7 +134,11 @@ export function decodeReport(body: Buffer): Report {
 function putText(into: Buffer, at: number, size: number, text: string): void {
   const bytes = Buffer.byteLength(text);
   if (bytes >= size || text.includes('\0')) {
-    throw usvError('USV_NAME', { what: JSON.stringify(text), expected: `at most ${size - 1} bytes`, got: `${bytes}` });
+    throw usvError('USV_NAME', {
+      what: JSON.stringify(text),
+      expected: `at most ${size - 1} bytes`,
+      got: `${bytes}`,
+    });
   }
   into.write(text, at);
 }

@@ -12,15 +12,25 @@ import { givenDevice, ownAddresses, type PluginConfig, readConfig } from '../con
 import { readArgs, readAttachment, readNetns } from '../environment.ts';
 import { type Delegation, ipamAdd, ipamDel } from '../ipam.ts';
 import { portDocument } from '../port-document.ts';
-import { type CniIp, type CniResult, type CniRoute, mergeResult, resultSchema, toVersion } from '../result.ts';
+import {
+  type CniIp,
+  type CniResult,
+  type CniRoute,
+  mergeResult,
+  readPrevious,
+  toVersion,
+} from '../result.ts';
 import { errnoOf, type Steps, unless } from '../session.ts';
+import type { StatInfo } from '../shim-protocol.ts';
 import { UndoStack } from '../undo.ts';
-import { dismantle } from './del.ts';
+import { dismantle, removePort } from './del.ts';
 
 interface Plan {
   readonly attachment: Attachment;
   readonly config: PluginConfig;
   readonly delegation: Delegation | undefined;
+  /** What the plugins before us in the list gave. */
+  readonly previous: CniResult | undefined;
 }
 
 interface Addresses {
@@ -46,8 +56,11 @@ export async function add(call: Call, deps: CniDeps): Promise<Record<string, unk
     return toVersion(describe(deps, plan, addresses), config.cniVersion);
   } catch (error) {
     const failures = await undo.run();
-    for (const { what, error: cause } of failures) {
-      deps.log.warn({ containerId: attachment.containerId, ifname: attachment.ifname, what, error: cause }, 'not undone');
+    for (const { what, error: err } of failures) {
+      deps.log.warn(
+        { containerId: attachment.containerId, ifname: attachment.ifname, what, err },
+        'not undone',
+      );
     }
     // What could not be undone is left to DEL, which the runtime calls after a failed ADD.
     if (failures.length === 0) deps.store.remove(attachment);
@@ -72,10 +85,13 @@ function makePlan(call: Call, deps: CniDeps): Plan {
   }
   const key = { containerId: env.containerId, ifname };
   const delegation =
-    config.ipam === undefined ? undefined : { plugin: config.ipam.type, input: call.input, version: call.version };
+    config.ipam === undefined
+      ? undefined
+      : { plugin: config.ipam.type, input: call.input, version: call.version };
   return {
     config,
     delegation,
+    previous: config.prevResult === undefined ? undefined : readPrevious(config.prevResult),
     attachment: {
       ...key,
       port: attachmentPort(key),
@@ -97,9 +113,13 @@ async function requirePodDirectory(steps: Steps, { device, ifname, port }: Attac
     await steps.stat(podDir);
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
-    throw usvFailure('USV_DEVICE_UNKNOWN', `the device ${device} is not allocated to a pod: there is no ${podDir}`, {
-      cause: error,
-    });
+    throw usvFailure(
+      'USV_DEVICE_UNKNOWN',
+      `the device ${device} is not allocated to a pod: there is no ${podDir}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -135,33 +155,40 @@ async function lease(steps: Steps, { config, delegation }: Plan, undo: UndoStack
   return { ips: result.ips ?? [], routes: result.routes ?? [], dns };
 }
 
-async function makePort(steps: Steps, deps: CniDeps, plan: Plan, addresses: Addresses, undo: UndoStack): Promise<void> {
+async function makePort(
+  steps: Steps,
+  deps: CniDeps,
+  plan: Plan,
+  addresses: Addresses,
+  undo: UndoStack,
+): Promise<void> {
   const { attachment } = plan;
   const { port, mac, mtu } = attachment;
   const paths = attachmentPaths(port, attachment.device, attachment.ifname);
-  undo.push('port of the switch', async () => {
-    await deps.switchPorts.removePort(port);
-  });
+  undo.push('port of the switch', () => removePort(steps, deps, port));
   await deps.switchPorts.addPort({ name: port, mac, mtu });
   const document = portDocument(deps.root, attachment, plan.config, addresses.ips);
-  undo.push('port.json', async () => {
-    await unless(['ENOENT'], steps.unlink(paths.portJson));
-  });
   await steps.writeFile(paths.portJson, { mode: 0o644, uid: 0, gid: 0 }, document);
 }
 
 async function bindPort(steps: Steps, attachment: Attachment, undo: UndoStack): Promise<void> {
   const paths = attachmentPaths(attachment.port, attachment.device, attachment.ifname);
   const made = await unless(['EEXIST'], steps.mkdir(paths.podPort, { mode: 0o755, uid: 0, gid: 0 }));
-  if (!made && (await steps.stat(paths.podPort)).mountRoot) {
-    throw usvError('USV_PORT_OCCUPIED', { what: paths.podPort, expected: 'no mount', got: 'a mount without a record' });
-  }
+  if (!made) requireEmptyPlace(paths.podPort, await steps.stat(paths.podPort));
   undo.push('directory of the pod', async () => {
     await unless(['ENOENT'], steps.rmdir(paths.podPort));
   });
   // Read-only, so that the pod, whatever its user, cannot touch the socket's name or port.json.
   await steps.bindReadOnly(paths.portDir, paths.podPort);
   undo.push('bind mount', () => steps.unmount(paths.podPort));
+}
+
+// A directory may be left of a call that was cut; anything else is not ours to cover.
+function requireEmptyPlace(what: string, found: StatInfo): void {
+  const isDirectory = (found.mode & 0o170000) === 0o040000;
+  if (isDirectory && !found.mountRoot) return;
+  const got = isDirectory ? 'a mount without a record' : 'a file';
+  throw usvError('USV_PORT_OCCUPIED', { what, expected: 'nothing or an empty directory', got });
 }
 
 async function makeTap(steps: Steps, plan: Plan, addresses: Addresses, undo: UndoStack): Promise<void> {
@@ -188,18 +215,22 @@ async function makeTap(steps: Steps, plan: Plan, addresses: Addresses, undo: Und
 
 // A route without a gateway takes that of the address of its family, as all plugins built on the reference library do.
 function familyGateway(ips: readonly CniIp[], bytes: number): string | undefined {
-  return ips.find(({ gateway, address }) => gateway !== undefined && address.includes(':') === (bytes === 16))?.gateway;
+  return ips.find(({ gateway, address }) => gateway !== undefined && address.includes(':') === (bytes === 16))
+    ?.gateway;
 }
 
 function parsed<T>(parse: (text: string) => T | undefined, text: string): T {
   const value = parse(text);
   if (value !== undefined) return value;
-  throw usvError('USV_IPAM', { what: 'the answer of the IPAM plugin', expected: 'an address', got: JSON.stringify(text) });
+  throw usvError('USV_IPAM', {
+    what: 'the answer of the IPAM plugin',
+    expected: 'an address',
+    got: JSON.stringify(text),
+  });
 }
 
-function describe(deps: CniDeps, { attachment, config }: Plan, addresses: Addresses): CniResult {
+function describe(deps: CniDeps, { attachment, previous }: Plan, addresses: Addresses): CniResult {
   const { ifname: name, mac, mtu, netns: sandbox, port } = attachment;
-  const previous = config.prevResult === undefined ? undefined : resultSchema.parse(config.prevResult);
   return mergeResult(previous, {
     interface: { name, mac, mtu, sandbox, socketPath: hostPaths(deps.root).portSocket(port) },
     ...addresses,

@@ -10,7 +10,7 @@ import type { Call, CniDeps } from '../call.ts';
 import { isAtLeast, readConfig } from '../config.ts';
 import { readAttachment, readNetns } from '../environment.ts';
 import { ipamCheck } from '../ipam.ts';
-import { type CniResult, resultSchema } from '../result.ts';
+import { type CniResult, readPrevious } from '../result.ts';
 import { errnoOf, type Steps } from '../session.ts';
 
 /** st_mode: the type bits, and a socket's. */
@@ -27,27 +27,32 @@ export async function check(call: Call, deps: CniDeps): Promise<void> {
   const env = readAttachment(call.request);
   const netns = readNetns(call.request);
   if (config.prevResult === undefined) {
-    throw usvError('USV_CONFIG', { what: 'prevResult', expected: 'the result of ADD', got: 'nothing', cni: 7 });
+    throw usvError('USV_CONFIG', {
+      what: 'prevResult',
+      expected: 'the result of ADD',
+      got: 'nothing',
+      cni: 7,
+    });
   }
-  const previous = resultSchema.safeParse(config.prevResult);
-  if (!previous.success) {
-    const got = JSON.stringify(config.prevResult).slice(0, 200);
-    throw usvError('USV_CONFIG', { what: 'prevResult', expected: 'the result of ADD', got, cni: 7 });
-  }
+  const previous = readPrevious(config.prevResult);
   const key = { containerId: env.containerId, ifname: config.ifName ?? env.ifname };
   const record = deps.store.get(key);
   if (record?.state !== 'ready') {
     const what = `the attachment ${key.ifname} of ${key.containerId}`;
     throw usvError('USV_CHECK', { what, expected: 'a finished ADD', got: record?.state ?? 'none' });
   }
-  const addresses = checkPrevious(previous.data, record, netns);
+  const addresses = checkPrevious(previous, record, netns);
   if (config.ipam !== undefined) {
     await ipamCheck(call.steps, { plugin: config.ipam.type, input: call.input, version: call.version });
   }
   await checkMount(call.steps, record);
   if (record.endpoint === 'tap') await checkTap(call.steps, record, addresses);
   const { port: name, mac, mtu } = record;
-  same(`${name} of the switch`, 'a port', (await deps.switchPorts.hasPort({ name, mac, mtu })) ? 'a port' : 'none');
+  same(
+    `${name} of the switch`,
+    'a port',
+    (await deps.switchPorts.hasPort({ name, mac, mtu })) ? 'a port' : 'none',
+  );
 }
 
 function same(what: string, expected: string, got: string): void {
@@ -56,9 +61,15 @@ function same(what: string, expected: string, got: string): void {
 
 // Returns the addresses that prevResult has for our interface.
 function checkPrevious(previous: CniResult, record: Attachment, netns: string): string[] {
-  const index = (previous.interfaces ?? []).findIndex(({ name, sandbox }) => name === record.ifname && sandbox === netns);
+  const index = (previous.interfaces ?? []).findIndex(
+    ({ name, sandbox }) => name === record.ifname && sandbox === netns,
+  );
   const ours = previous.interfaces?.[index];
-  same(`the interface ${record.ifname} in prevResult`, 'listed', ours === undefined ? 'not listed' : 'listed');
+  same(
+    `the interface ${record.ifname} in prevResult`,
+    'listed',
+    ours === undefined ? 'not listed' : 'listed',
+  );
   same(`mac of ${record.ifname} in prevResult`, record.mac, ours?.mac?.toLowerCase() ?? 'none');
   return (previous.ips ?? []).filter((ip) => ip.interface === index).map(({ address }) => address);
 }
@@ -71,7 +82,11 @@ async function checkMount(steps: Steps, record: Attachment): Promise<void> {
   const where = `the directory ${paths.portDir}`;
   same(paths.podPort, where, place.identity === source.identity ? where : 'another one');
   const socket = await present(paths.portSocket, steps.stat(paths.portSocket));
-  same(paths.portSocket, 'a socket', (socket.mode & typeBits) === socketType ? 'a socket' : 'another kind of file');
+  same(
+    paths.portSocket,
+    'a socket',
+    (socket.mode & typeBits) === socketType ? 'a socket' : 'another kind of file',
+  );
   await present(paths.portJson, steps.stat(paths.portJson));
 }
 
@@ -79,7 +94,11 @@ async function checkTap(steps: Steps, record: Attachment, addresses: readonly st
   const { ifname } = record;
   const link = await present(ifname, steps.linkGet(ifname));
   const alias = tapAlias(record.port);
-  same(ifname, `a tap with the alias ${alias}`, `a ${link.kind === 'tun' ? 'tap' : link.kind} with the alias ${link.alias}`);
+  same(
+    ifname,
+    `a tap with the alias ${alias}`,
+    `a ${link.kind === 'tun' ? 'tap' : link.kind} with the alias ${link.alias}`,
+  );
   same(`mac of ${ifname}`, record.mac, link.mac);
   same(`mtu of ${ifname}`, String(record.mtu), String(link.mtu));
   same(ifname, 'up', (link.flags & interfaceUp) === 0 ? 'down' : 'up');

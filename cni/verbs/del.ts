@@ -4,7 +4,13 @@
 // prevResult, without a record, with a configuration that ADD refused, and with the switch away.
 
 import { UsvhostError } from '../../lib/errors.ts';
-import { type Attachment, type AttachmentKey, attachmentPaths, attachmentPort, tapAlias } from '../attachment.ts';
+import {
+  type Attachment,
+  type AttachmentKey,
+  attachmentPaths,
+  attachmentPort,
+  tapAlias,
+} from '../attachment.ts';
 import type { Call, CniDeps } from '../call.ts';
 import { parseStdin, readForDelete } from '../config.ts';
 import { readAttachment } from '../environment.ts';
@@ -64,7 +70,13 @@ async function removeTap(steps: Steps, call: Call, ifname: string, port: string)
   await unless(['ENODEV', 'EPERM', 'ENOENT', 'EINVAL'], steps.tapDelete(ifname, tapAlias(port)));
 }
 
-async function removeMount(steps: Steps, deps: CniDeps, device: string, ifname: string, port: string): Promise<void> {
+async function removeMount(
+  steps: Steps,
+  deps: CniDeps,
+  device: string,
+  ifname: string,
+  port: string,
+): Promise<void> {
   const { podPort } = attachmentPaths(port, device, ifname);
   for (let n = 0; n < maxMounts; n++) {
     // EINVAL: no mount there any more.
@@ -81,18 +93,18 @@ async function removeMount(steps: Steps, deps: CniDeps, device: string, ifname: 
   }
 }
 
-async function removePort(steps: Steps, deps: CniDeps, port: string): Promise<void> {
+/** Takes the port from the switch, now or when it can be reached, and what is left of its directory. */
+export async function removePort(steps: Steps, deps: CniDeps, port: string): Promise<void> {
   try {
     await deps.switchPorts.removePort(port);
   } catch (error) {
     if (!(error instanceof UsvhostError)) throw error;
     // A switch that is gone has no ports; one that only does not answer is told when it does.
     deps.store.buryPort(port);
-    deps.log.warn({ port, error }, 'the switch could not be asked to remove the port');
+    deps.log.warn({ port, err: error }, 'the switch could not be asked to remove the port');
   }
   const { portDir, portJson, portSocket } = attachmentPaths(port, 'x', 'x');
-  await unless(['ENOENT'], steps.unlink(portJson));
-  await unless(['ENOENT'], steps.unlink(portSocket));
+  for (const file of [portJson, portSocket]) await unless(['ENOENT', 'EISDIR'], steps.unlink(file));
   if (!(await unless(['ENOENT', 'ENOTEMPTY'], steps.rmdir(portDir)))) return;
   deps.log.info({ port }, 'the port directory that the switch left is gone');
 }

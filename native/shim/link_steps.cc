@@ -96,6 +96,9 @@ int Links::get(const char* ifname, LinkInfo* out) {
 
 int Links::tapAdd(const TapAdd& step) {
   if (const int error = connect(); error != 0) return error;
+  LinkInfo link;
+  // The kernel's own refusals of a taken name depend on what has it; one errno for all is clearer.
+  if (const int error = get(step.ifname, &link); error != ENODEV) return error == 0 ? EEXIST : error;
   ifreq request = {};
   memcpy(request.ifr_name, step.ifname, sizeof request.ifr_name);
   // EXCL: without it the kernel would attach us to somebody else's tap of that name.
@@ -113,7 +116,6 @@ int Links::tapAdd(const TapAdd& step) {
   }
   // The undo of all of this is the end of `tun`: the tap lives on only after TUNSETPERSIST, which comes last.
   if (strncmp(request.ifr_name, step.ifname, sizeof request.ifr_name) != 0) return EINVAL;
-  LinkInfo link;
   if (const int error = get(step.ifname, &link); error != 0) return error;
   if (ioctl(tun.get(), TUNSETOWNER, step.uid) != 0) return errno;
   if (const int error = configureTap(step, link.index); error != 0) return error;
@@ -181,7 +183,8 @@ int Links::routeAdd(const RouteAdd& step) {
   body.rtm_scope = step.scope;
   if (step.scope == 255) body.rtm_scope = step.hasGateway != 0 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
   body.rtm_type = RTN_UNICAST;
-  NetlinkMessage message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &body, sizeof body);
+  // Append: two interfaces of a pod may well have the same network behind them.
+  NetlinkMessage message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_APPEND, &body, sizeof body);
   if (step.prefix > 0) message.attribute(RTA_DST, step.destination, addressSize(step.family));
   if (step.hasGateway != 0) message.attribute(RTA_GATEWAY, step.gateway, addressSize(step.family));
   message.attributeU32(RTA_OIF, link.index);

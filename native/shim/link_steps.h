@@ -15,7 +15,7 @@ class Links {
 
   // Every function returns errno, 0 when done.
 
-  // Makes a persistent tap that exists only when the whole step has worked; EBUSY when the name is taken.
+  // Makes a persistent tap that exists only when the whole step has worked; EEXIST when the name is taken.
   int tapAdd(const TapAdd& step);
   // Removes the tap with that name if its alias is the given one; ENODEV when absent, EPERM when it is not
   // ours.

@@ -37,7 +37,11 @@ export async function startFakeSwitch(root: string): Promise<FakeSwitch> {
   let grpc: Server | undefined;
   let served: ServedSocket | undefined;
 
-  const wirePort = (spec: PortSpec__Output) => ({ spec, socket_path: paths.portSocket(spec.name), state: 'listening' });
+  const wirePort = (spec: PortSpec__Output) => ({
+    spec,
+    socket_path: paths.portSocket(spec.name),
+    state: 'listening',
+  });
 
   const addPort = async (spec: PortSpec__Output) => {
     const code = refusal;

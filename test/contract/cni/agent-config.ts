@@ -2,8 +2,8 @@
 //
 // The agent's configuration for a test's root: defaults otherwise.
 
-import type { AgentConfig } from '../../../lib/config/agent.ts';
+import { type AgentConfig, agentConfigSchema } from '../../../lib/config/agent.ts';
 
 export function agentConfig(root: string): AgentConfig {
-  return { root };
+  return agentConfigSchema.parse({ root });
 }

@@ -11,9 +11,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
-import { type AgentDaemon, startAgent } from '../../../agent/daemon.ts';
-import { agentConfig } from './agent-config.ts';
+import { type AgentDaemon, type AgentDeps, startAgent } from '../../../agent/daemon.ts';
 import { type FakeSwitch, startFakeSwitch } from '../../fakes/switch.ts';
+import { agentConfig } from './agent-config.ts';
 
 export const shimFile =
   process.env['USVHOST_SHIM'] ?? fileURLToPath(new URL('../../../build/native/usvhost', import.meta.url));
@@ -24,7 +24,7 @@ export interface ShimRun {
   readonly stdout: string;
   readonly stderr: string;
   /** Parsed standard output, undefined when it is empty. */
-  // biome-ignore lint/suspicious/noExplicitAny: documents of a foreign specification, looked at field by field in tests.
+  // A document of a foreign specification, looked at field by field in tests.
   readonly json: any;
 }
 
@@ -49,21 +49,32 @@ async function output(child: ChildProcess): Promise<{ code: number | null; stdou
 }
 
 // A process that only holds namespaces; its first line of output is its pid.
-async function holder(command: string, args: readonly string[]): Promise<{ readonly pid: number; close(): void }> {
-  const child = spawn(command, [...args, 'sh', '-c', 'echo $$; exec sleep 600'], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function holder(
+  command: string,
+  args: readonly string[],
+): Promise<{ readonly pid: number; close(): void }> {
+  const child = spawn(command, [...args, 'sh', '-c', 'echo $$; exec sleep 600'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const [line]: unknown[] = await once(child.stdout, 'data');
   const pid = Number.parseInt(String(line), 10);
   return { pid, close: () => void process.kill(pid, 'SIGKILL') };
 }
 
 export class TestNode {
-  readonly root = mkdtempSync(join(tmpdir(), 'usv-'));
-  readonly leases = join(this.root, 'leases');
+  readonly root: string;
+  readonly leases: string;
   #holder: { readonly pid: number; close(): void } | undefined;
   #agent: AgentDaemon | undefined;
   #switch: FakeSwitch | undefined;
   readonly #pods = new Set<Pod>();
   #serial = 0;
+
+  /** `root`: of another node, to share it. */
+  constructor(root = mkdtempSync(join(tmpdir(), 'usv-'))) {
+    this.root = root;
+    this.leases = join(root, 'leases');
+  }
 
   static async start(options: { readonly agent?: boolean } = {}): Promise<TestNode> {
     const node = new TestNode();
@@ -79,9 +90,12 @@ export class TestNode {
     return this.#switch;
   }
 
-  async startAgent(bootId = 'boot-1'): Promise<void> {
+  /** `hands` wraps the steps of each call. */
+  async startAgent(
+    options: { readonly bootId?: string; readonly hands?: AgentDeps['hands'] } = {},
+  ): Promise<void> {
     const log = pino({ level: process.env['USVHOST_LOG'] ?? 'silent' });
-    this.#agent = await startAgent(agentConfig(this.root), { log, bootId });
+    this.#agent = await startAgent(agentConfig(this.root), { log, bootId: 'boot-1', ...options });
   }
 
   async stopAgent(): Promise<void> {
@@ -111,7 +125,8 @@ export class TestNode {
       containerId: `container-${serial}`,
       netns: `/proc/${held.pid}/ns/net`,
       device,
-      run: async (command, ...args) => this.run('nsenter', `--net=/proc/${held.pid}/ns/net`, command, ...args),
+      run: async (command, ...args) =>
+        this.run('nsenter', `--net=/proc/${held.pid}/ns/net`, command, ...args),
       close: () => {
         this.#pods.delete(pod);
         held.close();
@@ -123,7 +138,12 @@ export class TestNode {
 
   /** Starts the real shim; the caller waits for it or ends it. */
   spawnShim(env: Environment, stdin: string): ChildProcess {
-    const clean: Environment = { PATH: process.env['PATH'], USVHOST_ROOT: this.root, CNI_PATH: ipamDirectory, ...env };
+    const clean: Environment = {
+      PATH: process.env['PATH'],
+      USVHOST_ROOT: this.root,
+      CNI_PATH: ipamDirectory,
+      ...env,
+    };
     const child = spawn('nsenter', [...this.#enter, shimFile], { env: { ...clean } });
     child.stdin.on('error', () => undefined); // a shim that refuses early does not read
     child.stdin.end(stdin);
@@ -136,7 +156,12 @@ export class TestNode {
   }
 
   environment(command: string, pod: Pod, ifname = 'net1'): Environment {
-    return { CNI_COMMAND: command, CNI_CONTAINERID: pod.containerId, CNI_NETNS: pod.netns, CNI_IFNAME: ifname };
+    return {
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: pod.containerId,
+      CNI_NETNS: pod.netns,
+      CNI_IFNAME: ifname,
+    };
   }
 
   async cni(command: string, pod: Pod, config: object, env: Environment = {}): Promise<ShimRun> {
@@ -150,7 +175,12 @@ export class TestNode {
 
   /** host-local with its leases below the root. */
   hostLocal(subnet = '10.9.0.0/24'): object {
-    return { type: 'host-local', dataDir: this.leases, ranges: [[{ subnet }]], routes: [{ dst: '10.77.0.0/16' }] };
+    return {
+      type: 'host-local',
+      dataDir: this.leases,
+      ranges: [[{ subnet }]],
+      routes: [{ dst: '10.77.0.0/16' }],
+    };
   }
 
   /** Everything an attachment could leave on this node: mounts, directories, ports, leases. */
@@ -161,7 +191,13 @@ export class TestNode {
       existsSync(directory) ? readdirSync(directory, { recursive: true }).map(String) : [];
     const pods = below(join(this.root, 'run/usvhost/pods')).filter((path) => path.includes('/'));
     const leases = below(this.leases).filter((path) => /\d+\.\d+\.\d+\.\d+$/u.test(path));
-    return [...mounts, ...pods, ...below(join(this.root, 'run/usvhost/ports')), ...this.switch.ports.keys(), ...leases];
+    return [
+      ...mounts,
+      ...pods,
+      ...below(join(this.root, 'run/usvhost/ports')),
+      ...this.switch.ports.keys(),
+      ...leases,
+    ];
   }
 
   async close(): Promise<void> {
