@@ -9,12 +9,13 @@ import type { SwitchConfig } from '../lib/config/switch.ts';
 import { usvFailure } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { type HostPaths, hostPaths } from '../lib/names.ts';
+import type { SwitchEvent, SwitchOptions } from '../native/index.ts';
 import type { Port } from '../proto/gen/usvhost/switch/v1/Port.ts';
 import { Switch } from '../proto/load.ts';
 import { serve } from '../proto/unix.ts';
 import { createControlHandlers, toWirePort } from './control-api.ts';
 import { DesiredPorts } from './desired-ports.ts';
-import type { CreateNative, NativeSwitchEvent, NativeSwitchLike } from './native-switch.ts';
+import type { CreateNative, NativeSwitchLike } from './native-switch.ts';
 import { WatchHub } from './watch.ts';
 
 export interface SwitchDeps {
@@ -62,7 +63,7 @@ export async function startSwitch(config: SwitchConfig, deps: SwitchDeps): Promi
     if (ports === undefined) throw usvFailure('USV_INTERNAL', 'the data plane is not there');
     return ports;
   };
-  const onEvent = ({ port, state, reason }: NativeSwitchEvent): void => {
+  const onEvent = ({ port, state, reason }: SwitchEvent): void => {
     const view = ports?.get(port);
     // The last events of a port may come after it was removed.
     if (view === undefined) return;
@@ -95,7 +96,7 @@ export async function startSwitch(config: SwitchConfig, deps: SwitchDeps): Promi
   };
 }
 
-function nativeOptions(config: SwitchConfig, paths: HostPaths): Parameters<CreateNative>[0] {
+function nativeOptions(config: SwitchConfig, paths: HostPaths): SwitchOptions {
   return {
     cpus: config.cpus,
     statsFile: `${paths.statsDir}/switch`,

@@ -5,14 +5,15 @@
 
 import { usvError, usvFailure } from '../lib/errors.ts';
 import { checkPortName, type HostPaths } from '../lib/names.ts';
-import type { NativePortStatus, NativeSwitchLike } from './native-switch.ts';
+import type { SwitchPortStatus } from '../native/index.ts';
+import type { NativeSwitchLike } from './native-switch.ts';
 import { preparePortDirectory, removeEmpty, removePortDirectory } from './port-directory.ts';
 import { differingField, type PortSpec } from './port-spec.ts';
 
 /** One port: what was asked for and what the data plane says of it. */
 export interface PortView {
   readonly spec: PortSpec;
-  readonly status: NativePortStatus;
+  readonly status: SwitchPortStatus;
 }
 
 export interface RemovedPort {
@@ -134,7 +135,7 @@ export class DesiredPorts {
     );
   }
 
-  #viewOf(spec: PortSpec, status: NativePortStatus | undefined): PortView {
+  #viewOf(spec: PortSpec, status: SwitchPortStatus | undefined): PortView {
     if (status !== undefined) return { spec, status };
     throw usvFailure('USV_INTERNAL', `the data plane has no port ${spec.name} although it was added`);
   }

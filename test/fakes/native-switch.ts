@@ -5,38 +5,32 @@
 
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import type {
-  NativePortOptions,
-  NativePortStatus,
-  NativeSwitchEvent,
-  NativeSwitchLike,
-  NativeSwitchOptions,
-  PortState,
-} from '../../switch/native-switch.ts';
+import type { SwitchEvent, SwitchOptions, SwitchPortOptions, SwitchPortStatus } from '../../native/index.ts';
+import type { NativeSwitchLike } from '../../switch/native-switch.ts';
 
 interface FakePort {
-  readonly options: NativePortOptions;
+  readonly options: SwitchPortOptions;
   readonly server: Server;
   readonly peers: Set<Socket>;
-  state: PortState;
+  state: SwitchEvent['state'];
   connections: number;
 }
 
 export class FakeNativeSwitch implements NativeSwitchLike {
-  readonly options: NativeSwitchOptions;
-  readonly #onEvent: (event: NativeSwitchEvent) => void;
+  readonly options: SwitchOptions;
+  readonly #onEvent: (event: SwitchEvent) => void;
   readonly #ports = new Map<string, FakePort>();
   closed = false;
 
   /** When set, addPort throws it. */
   failure: Error | undefined;
 
-  constructor(options: NativeSwitchOptions, onEvent: (event: NativeSwitchEvent) => void) {
+  constructor(options: SwitchOptions, onEvent: (event: SwitchEvent) => void) {
     this.options = options;
     this.#onEvent = onEvent;
   }
 
-  addPort(options: NativePortOptions): void {
+  addPort(options: SwitchPortOptions): void {
     if (this.failure !== undefined) throw this.failure;
     const port: FakePort = {
       options,
@@ -69,7 +63,7 @@ export class FakeNativeSwitch implements NativeSwitchLike {
   }
 
   /** Changes a port's state and tells of it; of a port that is gone too, as the last events of the real one may. */
-  emit(name: string, state: PortState, reason: string): void {
+  emit(name: string, state: SwitchEvent['state'], reason: string): void {
     const port = this.#ports.get(name);
     if (port !== undefined) port.state = state;
     this.#onEvent({ port: name, state, reason });
@@ -85,7 +79,7 @@ export class FakeNativeSwitch implements NativeSwitchLike {
     return true;
   }
 
-  ports(): NativePortStatus[] {
+  ports(): SwitchPortStatus[] {
     return [...this.#ports.values()].map(({ options, state, connections }) => ({
       name: options.name,
       socketPath: options.socketPath,

@@ -4,6 +4,7 @@
 
 import { once } from 'node:events';
 import { pino } from 'pino';
+import { NativeSwitch } from '../../../native/index.ts';
 import { unary } from '../../../proto/call.ts';
 import type { ListPortsResponse__Output } from '../../../proto/gen/usvhost/switch/v1/ListPortsResponse.ts';
 import type { Port__Output } from '../../../proto/gen/usvhost/switch/v1/Port.ts';
@@ -13,11 +14,22 @@ import type { RemovePortResponse__Output } from '../../../proto/gen/usvhost/swit
 import type { StatsResponse__Output } from '../../../proto/gen/usvhost/switch/v1/StatsResponse.ts';
 import { Switch } from '../../../proto/load.ts';
 import { dial } from '../../../proto/unix.ts';
-import { type SwitchDaemon, startSwitch } from '../../../switch/daemon.ts';
+import { type SwitchDaemon, type SwitchDeps, startSwitch } from '../../../switch/daemon.ts';
 import { FakeNativeSwitch } from '../../fakes/native-switch.ts';
 
-/** A switch without packets for at most 8 ports. */
-export function startTestSwitch(root: string): Promise<SwitchDaemon> {
+/** Makes a data plane. */
+export type DataPlane = SwitchDeps['createNative'];
+
+export const fakeDataPlane: DataPlane = (options, onEvent) => new FakeNativeSwitch(options, onEvent);
+
+/** The data plane with packets; needs the native build. */
+export const nativeDataPlane: DataPlane = (options, onEvent) => new NativeSwitch(options, onEvent);
+
+/** A switch for at most 8 ports. */
+export function startTestSwitch(
+  root: string,
+  createNative: DataPlane = fakeDataPlane,
+): Promise<SwitchDaemon> {
   const config = {
     root,
     cpus: [],
@@ -27,10 +39,7 @@ export function startTestSwitch(root: string): Promise<SwitchDaemon> {
     idleMicros: 50,
     handshakeMillis: 5000,
   };
-  return startSwitch(config, {
-    log: pino({ level: 'silent' }),
-    createNative: (options, onEvent) => new FakeNativeSwitch(options, onEvent),
-  });
+  return startSwitch(config, { log: pino({ level: 'silent' }), createNative });
 }
 
 export interface Watch {
