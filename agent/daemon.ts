@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The node agent: state → switch client and port keeper → CNI server, and back down in the opposite order. The state
+// The node agent: state → switch client → device plugin → port keeper → CNI server, and back down in the opposite order. The state
 // database is the lock of a root: it is taken before anything below the root is touched.
 
 import { chmodSync, mkdirSync } from 'node:fs';
@@ -8,6 +8,8 @@ import { KeyedQueue } from '../cni/keyed-queue.ts';
 import { answer } from '../cni/plugin.ts';
 import { startCniServer } from '../cni/server.ts';
 import type { Steps } from '../cni/session.ts';
+import { startDevicePlugin } from '../device-plugin/plugin.ts';
+import { leadDevice } from '../device-plugin/pod-directory.ts';
 import type { AgentConfig } from '../lib/config/agent.ts';
 import { usvFailure } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -64,19 +66,24 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     const queue = new KeyedQueue();
     const switchClient = new SwitchClient({ socketPath: paths.switchSocket });
     undo.push(() => switchClient.close());
+    const plugin = await startDevicePlugin(config, { log });
+    undo.push(() => plugin.close());
     const keeper = new PortKeeper({
       store,
       queue,
       switchClient,
       log,
-      onHealth: (reachable) => log.info({ reachable }, 'switch'),
+      onHealth: (reachable) => {
+        log.info({ reachable }, 'switch');
+        plugin.setHealth(reachable);
+      },
     });
     undo.push(() => keeper.close());
     const cniDeps = {
       root: config.root,
       store,
       switchPorts: switchClient,
-      leadDevice: (device: string) => device,
+      leadDevice: (device: string) => leadDevice(paths, device) ?? device,
       log,
     };
     const server = await startCniServer({
