@@ -90,7 +90,7 @@ const requestFields = ['command', 'containerId', 'netns', 'ifname', 'args', 'pat
 export function decodeRequest(body: Buffer): ShimRequest {
   const head = 4 + 4 * requestFields.length;
   const claimed =
-    body.length < head ? 0 : requestFields.reduce((sum, _, n) => sum + body.readUInt32LE(4 + 4 * n), head);
+    body.length < head ? head : requestFields.reduce((sum, _, n) => sum + body.readUInt32LE(4 + 4 * n), head);
   if (claimed !== body.length) {
     throw usvError('USV_MESSAGE', {
       what: 'a shim request',

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { Attachments } from '../../../agent/attachments.ts';
+import type { Attachment } from '../../../cni/attachment.ts';
+import { temporaryRoots } from '../../fakes/temporary-root.ts';
+
+const makeRoot = temporaryRoots();
+let stateDir: string;
+let store: Attachments;
+
+const attachment: Attachment = {
+  containerId: 'c1',
+  ifname: 'net1',
+  port: 'p1',
+  device: 'port-0',
+  network: 'fast',
+  netns: '/ns',
+  mac: '02:00:00:00:00:01',
+  mtu: 1500,
+  endpoint: 'tap',
+  state: 'adding',
+  ipamConfig: null,
+};
+
+const open = (bootId = 'boot-1'): Attachments => new Attachments({ stateDir, bootId });
+
+beforeEach(() => {
+  stateDir = join(makeRoot(), 'state');
+  store = open();
+});
+
+afterEach(() => store.close());
+
+function reopen(bootId?: string): void {
+  store.close();
+  store = open(bootId);
+}
+
+test('records survive a restart of the agent and end with the boot', () => {
+  store.put(attachment);
+  store.put({ ...attachment, state: 'ready', ipamConfig: '{}' });
+  store.buryPort('p9');
+  reopen();
+  expect(store.list()).toEqual([{ ...attachment, state: 'ready', ipamConfig: '{}' }]);
+  expect(store.get({ containerId: 'c1', ifname: 'net1' })).toEqual(store.list()[0]);
+  expect(store.findByPlace('port-0', 'net1')?.port).toBe('p1');
+  expect(store.findByPlace('port-0', 'net2')).toBeUndefined();
+  expect(store.buriedPorts()).toEqual(['p9']);
+  reopen('boot-2');
+  expect(store.list()).toEqual([]);
+  expect(store.buriedPorts()).toEqual([]);
+});
+
+test('a port that is used again is not buried any more', () => {
+  store.buryPort('p1');
+  store.put(attachment);
+  expect(store.buriedPorts()).toEqual([]);
+});
+
+test('two containers cannot hold one place', () => {
+  store.put(attachment);
+  expect(() => store.put({ ...attachment, containerId: 'c2', port: 'p2' })).toThrow('UNIQUE');
+  store.remove(attachment);
+  store.put({ ...attachment, containerId: 'c2', port: 'p2' });
+});
+
+test('a second agent is told so, and the lock ends with the first', () => {
+  expect(() => open()).toThrow(expect.objectContaining({ code: 'USV_RUNNING' }));
+  reopen();
+});
+
+test('a database of a later release and a file that is none are refused', () => {
+  store.close();
+  const db = new DatabaseSync(join(stateDir, 'agent.db'));
+  db.exec('PRAGMA user_version = 99');
+  db.close();
+  expect(() => open()).toThrow(expect.objectContaining({ code: 'USV_IO' }));
+  stateDir = join(stateDir, 'agent.db');
+  expect(() => open()).toThrow(expect.objectContaining({ code: 'USV_IO' }));
+  stateDir = makeRoot();
+  store = open();
+});
