@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Device arguments: the string of the 2015 RFC (`eth_cvio0,queue_num=256,rx=1,tx=1,cq=0,path=…`) and today's of DPDK
+// (`net_virtio_user0,path=…,queues=…,queue_size=…,mac=…`), one table of keys for both. A key that DPDK knows and we do
+// not implement is accepted only with the value that asks for nothing.
+
+import { usvError } from '../lib/errors.ts';
+
+export interface PortArguments {
+  /** Device name as given, `net_virtio_user0`. */
+  readonly name: string;
+  /** Socket or directory as given. */
+  readonly path: string;
+  /** Entries of each ring; undefined: not given. */
+  readonly queueSize: number | undefined;
+  readonly mac: string | undefined;
+}
+
+interface MutableArguments {
+  path?: string;
+  queueSize?: number;
+  mac?: string;
+}
+
+type Apply = (into: MutableArguments, value: string, key: string) => void;
+
+function integer(value: string, key: string, expected: string, accepts: (n: number) => boolean): number {
+  const number = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
+  if (accepts(number)) return number;
+  throw usvError('USV_DEVARG', { what: `${key}=`, expected, got: JSON.stringify(value) });
+}
+
+/** A ring size as the driver takes it: a power of two (virtio 1.2, 2.7). */
+const queueSize: Apply = (into, value, key) => {
+  const accepts = (n: number): boolean => n >= 2 && n <= 4096 && (n & (n - 1)) === 0;
+  into.queueSize = integer(value, key, 'a power of two from 2 to 4096', accepts);
+};
+
+const onlyOnePair: Apply = (_, value, key) => {
+  integer(value, key, '1 (one queue pair)', (n) => n === 1);
+};
+
+function notImplemented(what: string): Apply {
+  return (_, value, key) => {
+    integer(value, key, `0 (${what})`, (n) => n === 0);
+  };
+}
+
+/** Offers that a driver makes by default and the back-end need not take. */
+const anyOffer: Apply = (_, value, key) => {
+  integer(value, key, '0 or 1', (n) => n === 0 || n === 1);
+};
+
+const path: Apply = (into, value) => {
+  into.path = value;
+};
+
+const mac: Apply = (into, value, key) => {
+  const lower = value.toLowerCase();
+  // The first byte's lowest bit marks a group address, which no port can have (IEEE 802-2014, 8.2).
+  if (!/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(lower)) {
+    throw usvError('USV_DEVARG', {
+      what: `${key}=`,
+      expected: 'a unicast MAC address such as 02:00:00:00:00:01',
+      got: JSON.stringify(value),
+    });
+  }
+  into.mac = lower;
+};
+
+/** The RFC's keys. */
+const rfcKeys: Readonly<Record<string, Apply>> = {
+  path,
+  mac,
+  queue_num: queueSize,
+  rx: onlyOnePair,
+  tx: onlyOnePair,
+  cq: notImplemented('no control queue'),
+};
+
+/** DPDK's keys of net_virtio_user. */
+const dpdkKeys: Readonly<Record<string, Apply>> = {
+  path,
+  mac,
+  queue_size: queueSize,
+  queues: onlyOnePair,
+  cq: notImplemented('no control queue'),
+  server: notImplemented('the port connects, the switch listens'),
+  packed_vq: notImplemented('split rings'),
+  vectorized: notImplemented('one code path'),
+  mrg_rxbuf: anyOffer,
+  in_order: anyOffer,
+};
+
+const drivers: readonly { readonly pattern: RegExp; readonly keys: Readonly<Record<string, Apply>> }[] = [
+  { pattern: /^eth_cvio\d{1,4}$/, keys: rfcKeys },
+  { pattern: /^(net_)?virtio_user\d{0,4}$/, keys: dpdkKeys },
+];
+
+/**
+ * Parses one --port argument.
+ * @throws UsvhostError USV_DEVARG naming the device or key, what was expected and what was got.
+ */
+export function parseDevargs(text: string): PortArguments {
+  const [name = '', ...pairs] = text.split(',');
+  const driver = drivers.find(({ pattern }) => pattern.test(name));
+  if (driver === undefined) {
+    throw usvError('USV_DEVARG', {
+      what: 'the device of --port',
+      expected: 'eth_cvio<N> or net_virtio_user<N>',
+      got: JSON.stringify(name),
+    });
+  }
+  const found: MutableArguments = {};
+  const seen = new Set<string>();
+  for (const pair of pairs) {
+    const equals = pair.indexOf('=');
+    const key = equals < 0 ? pair : pair.slice(0, equals);
+    const apply = Object.hasOwn(driver.keys, key) ? driver.keys[key] : undefined;
+    if (apply === undefined || equals < 0 || seen.has(key)) {
+      throw usvError('USV_DEVARG', {
+        what: `a key of ${name}`,
+        expected: `each of ${Object.keys(driver.keys).join(', ')} at most once, as key=value`,
+        got: JSON.stringify(pair),
+      });
+    }
+    seen.add(key);
+    apply(found, pair.slice(equals + 1), key);
+  }
+  if (found.path === undefined || found.path === '') {
+    throw usvError('USV_DEVARG', {
+      what: `${name}`,
+      expected: 'path=SOCKET or path=DIRECTORY',
+      got: JSON.stringify(text),
+    });
+  }
+  return { name, path: found.path, queueSize: found.queueSize, mac: found.mac };
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From the configuration of a dataplane to the options of the native one: ports are found, what was left out is taken
+// from the port's contract, and what then is still missing is an error that says which flag would give it.
+
+import type { DataplaneConfig } from '../lib/config/dataplane.ts';
+import { usvError } from '../lib/errors.ts';
+import { checkIfname } from '../lib/names.ts';
+import type { DataplaneOptions, EngineOptions } from '../native/index.ts';
+import { parseDevargs } from './devargs.ts';
+import { findPort, type PortPlace } from './port-directory.ts';
+
+const defaultQueueSize = 256;
+const broadcast = 'ff:ff:ff:ff:ff:ff';
+const firstLocal = '02:00:00:00:00:01';
+
+interface FoundPort extends PortPlace {
+  readonly name: string;
+  readonly queueSize: number;
+  readonly mac: string | undefined;
+}
+
+function required<Value>(value: Value | undefined, engine: string, field: string): Value {
+  if (value !== undefined) return value;
+  throw usvError('USV_CONFIG', {
+    what: `engine ${engine}`,
+    expected: `${field} (flag, or in port.json)`,
+    got: 'nothing',
+  });
+}
+
+function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions {
+  const mac = config.mac ?? port.mac;
+  const ip = config.ip ?? port.contract?.ips.find((address) => !address.includes(':'))?.split('/')[0];
+  switch (config.engine) {
+    case 'l2fwd':
+      return config.rewrite
+        ? {
+            kind: 'l2fwd',
+            mode: 'rewrite',
+            sourceMac: required(mac, 'l2fwd', 'mac'),
+            destinationMac: required(config.peerMac, 'l2fwd', 'peerMac'),
+          }
+        : { kind: 'l2fwd', mode: 'swap' };
+    case 'txonly':
+    case 'rxonly':
+      return {
+        kind: config.engine,
+        size: config.size,
+        limit: config.limit,
+        verify: config.verify,
+        running: false,
+        sourceMac: mac ?? firstLocal,
+        destinationMac: config.peerMac ?? broadcast,
+      };
+    case 'responder':
+      return {
+        kind: 'responder',
+        mac: required(mac, 'responder', 'mac'),
+        ip: required(ip, 'responder', 'ip'),
+      };
+    case 'ping':
+      return {
+        kind: 'ping',
+        mac: required(mac, 'ping', 'mac'),
+        source: required(ip, 'ping', 'ip'),
+        destination: required(config.target, 'ping', 'target'),
+        count: config.count,
+        intervalMillis: config.intervalMillis,
+        timeoutMillis: 1000,
+      };
+    case 'tap':
+      return {
+        kind: 'tap',
+        device: checkIfname(required(config.tap ?? port.contract?.ifname, 'tap', 'tap')),
+        node: config.tunDevice,
+        multiQueue: false,
+      };
+  }
+}
+
+/** @throws UsvhostError USV_DEVARG, USV_SOCKET_PATH, USV_CONFIG, USV_NAME, USV_IO */
+export function nativeOptions(config: DataplaneConfig): DataplaneOptions {
+  const ports = config.port.map((text): FoundPort => {
+    const { name, path, queueSize, mac } = parseDevargs(text);
+    const place = findPort(path);
+    return {
+      ...place,
+      name,
+      queueSize: queueSize ?? place.contract?.queueSize ?? defaultQueueSize,
+      mac: mac ?? place.contract?.mac,
+    };
+  });
+  const [first, second] = ports;
+  if (first === undefined)
+    throw usvError('USV_CONFIG', { what: 'port', expected: 'one or two', got: 'none' });
+  if (first.name === second?.name) {
+    throw usvError('USV_DEVARG', {
+      what: 'two ports',
+      expected: 'different device names',
+      got: `${first.name} twice`,
+    });
+  }
+  const [kind, directory = ''] = config.memory.split(':', 2);
+  return {
+    ports: ports.map(({ name, socketPath, queueSize }) => ({ name, path: socketPath, queueSize })),
+    engine: engineOptions(config, first),
+    memory: { kind: kind === 'shm' || kind === 'hugetlbfs' ? kind : 'memfd', directory },
+    buffers: config.buffers,
+    cpu: config.cpu,
+    idleMicros: config.idleMicros,
+    backoffMinMillis: config.backoffMinMillis,
+    backoffMaxMillis: config.backoffMaxMillis,
+    handshakeMillis: config.handshakeMillis,
+  };
+}
