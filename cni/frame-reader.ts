@@ -29,6 +29,10 @@ export class FrameReader {
     try {
       const header = decodeHeader(await this.#take(headerBytes));
       return { ...header, body: header.length === 0 ? Buffer.alloc(0) : await this.#take(header.length) };
+    } catch (error) {
+      // Where a frame is broken the next one cannot be found; a shim that is still writing must not wait for us.
+      this.#socket.destroy();
+      throw error;
     } finally {
       clearTimeout(timer);
     }

@@ -57,6 +57,7 @@ bool makeEnvironment(char* command, char** out) {
 [[noreturn]] void becomePlugin(const char* file, int input, int output, char** environment, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);  // the shim died before the line above
+  setpgid(0, 0);                        // so that a deadline ends the plugin with all it started
   if (dup2(input, 0) < 0 || dup2(output, 1) < 0) _exit(127);
   char* arguments[] = {const_cast<char*>(file), nullptr};
   execve(file, arguments, environment);
@@ -131,6 +132,7 @@ int runPlugin(const Exec& step, const uint8_t* input, size_t size, int32_t* exit
     signal(SIGPIPE, SIG_DFL);
     becomePlugin(file, inRead.get(), outWrite.get(), environment, parent);
   }
+  setpgid(child, child);  // whoever comes first; after the child's execve this one fails, and need not work
   inRead.reset();
   outWrite.reset();
   Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
@@ -138,7 +140,7 @@ int runPlugin(const Exec& step, const uint8_t* input, size_t size, int32_t* exit
   const int error = pidfd.valid() ? converse(inWrite.get(), &inWrite, outRead.get(), pidfd.get(), input, size,
                                              deadline, output)
                                   : errno;
-  if (error != 0) kill(child, SIGKILL);
+  if (error != 0) kill(-child, SIGKILL);
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
   *exitStatus = WIFSIGNALED(status) ? 256 + WTERMSIG(status) : WEXITSTATUS(status);

@@ -113,6 +113,7 @@ bool perform(const Hands& hands, Kind kind, const Bytes& body, Report* report, B
       if (!take(body, &step, false) || !isTerminated(step.name) || !isTerminated(step.command)) return false;
       const Tail<Exec> input(body);
       error = runPlugin(step, input.bytes, input.size, &report->exitStatus, data);
+      if (error != 0) data->clear();  // half an output is none, and may be over what a frame holds
       return true;
     }
     case Kind::kRequest:
