@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What every script shares: running a program, and turning a thrown error into one line and an exit status.
+
+import { type SpawnOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { dirname } from 'node:path';
+import { usvFailure } from '../lib/errors.ts';
+import { reportOf } from '../lib/report.ts';
+
+/** The top folder of the project. */
+export const projectRoot = dirname(import.meta.dirname);
+
+/** Runs a script's body; its number is the exit status. */
+export async function main(body: () => Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await body();
+  } catch (error) {
+    const { text, exitCode } = reportOf(error);
+    process.stderr.write(text);
+    process.exitCode = exitCode;
+  }
+}
+
+export interface RunResult {
+  /** Exit status, or 128 for an end by a signal. */
+  readonly code: number;
+  /** Standard output and standard error in order of arrival; empty unless piped. */
+  readonly output: string;
+}
+
+export interface RunOptions {
+  /** Called with each piece of output as it comes. */
+  readonly onOutput?: (text: string) => void;
+  /** Let the program write to our own standard output and error. Default: collect. */
+  readonly inherit?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Runs a program in the project's top folder. @throws UsvhostError USV_IO when it cannot be started. */
+export async function run(
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<RunResult> {
+  const spawnOptions: SpawnOptions = {
+    cwd: projectRoot,
+    env: { ...process.env, ...options.env },
+    stdio: options.inherit === true ? 'inherit' : ['ignore', 'pipe', 'pipe'],
+  };
+  const child = spawn(command, args, spawnOptions);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+      options.onOutput?.(text);
+    });
+  }
+  try {
+    await once(child, 'close');
+  } catch (cause) {
+    throw usvFailure('USV_IO', `cannot run ${command}: ${String(cause)}`, { cause });
+  }
+  return { code: child.exitCode ?? 128, output };
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one table of programs that the project builds with or is tested against, and the Debian package of each. `npm run
+// setup` installs from it and tests decide by it what they can run. It must look only, never install.
+
+import { accessSync, constants, existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+interface Peer {
+  /** Debian package. */
+  readonly package: string;
+  readonly present: () => boolean;
+}
+
+/** Full path of a program, also in the directories that a user's PATH may lack; undefined when there is none. */
+export function findProgram(name: string): string | undefined {
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  return directories.map((directory) => join(directory, name)).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false; // whatever the reason, it cannot be run
+  }
+}
+
+const program = (name: string, ...others: readonly string[]) => ({
+  present: () => [name, ...others].some((each) => findProgram(each) !== undefined),
+});
+const file = (path: string) => ({ present: () => existsSync(path) });
+const llvmRuntime = (name: string): string => {
+  const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+  return `/usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.${name}-${machine}.a`;
+};
+
+/** By the name that messages use. */
+export const peers = {
+  'a C++ compiler': { package: 'build-essential', ...program('c++', 'g++', 'clang++') },
+  cmake: { package: 'cmake', ...program('cmake') },
+  'ninja or make': { package: 'ninja-build', ...program('ninja', 'make') },
+  flock: { package: 'util-linux', ...program('flock') },
+  unshare: { package: 'util-linux', ...program('unshare') },
+  nsenter: { package: 'util-linux', ...program('nsenter') },
+  doctest: { package: 'doctest-dev', ...file('/usr/include/doctest/doctest.h') },
+  'clang++-19': { package: 'clang-19', ...program('clang++-19') },
+  libFuzzer: { package: 'libclang-rt-19-dev', ...file(llvmRuntime('fuzzer')) },
+  'clang-format-19': { package: 'clang-format-19', ...program('clang-format-19') },
+  'dpdk-testpmd': { package: 'dpdk-dev', ...program('dpdk-testpmd') },
+  'host-local': { package: 'containernetworking-plugins', ...file('/usr/lib/cni/host-local') },
+  ip: { package: 'iproute2', ...program('ip') },
+  ping: { package: 'iputils-ping', ...program('ping') },
+} as const satisfies Readonly<Record<string, Peer>>;
+
+export type PeerName = keyof typeof peers;
+
+/** Packages that no row needs for its presence but that make builds faster. */
+const comforts = ['ninja-build'];
+
+/** Everything that `npm run setup` installs, sorted. */
+export const packages: readonly string[] = [
+  ...new Set([...comforts, ...Object.values(peers).map((peer) => peer.package)]),
+].toSorted();
+
+/** Those of the peers that are not on this machine. */
+export function missingPeers(names: readonly PeerName[]): PeerName[] {
+  return names.filter((name) => !peers[name].present());
+}
+
+/** `cmake, ping (apt-get install cmake iputils-ping)` */
+export function describePeers(names: readonly PeerName[]): string {
+  const wanted = [...new Set(names.map((name) => peers[name].package))];
+  return `${names.join(', ')} (apt-get install ${wanted.join(' ')})`;
+}
+
+/** Whether a missing peer is a failure rather than a skip: USVHOST_REQUIRE=all. */
+export function requireAll(): boolean {
+  return process.env['USVHOST_REQUIRE'] === 'all';
+}
