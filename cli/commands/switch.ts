@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `usvhost switch`: reads the configuration, then runs the switch until it is told to stop. Nothing is loaded before the
+// command is chosen, so that --help needs no compiler.
+
+import type { Command } from 'commander';
+import { usvError } from '../../lib/errors.ts';
+
+const examples = `
+Examples:
+  usvhost switch                            one unpinned data thread, everything below /
+  usvhost switch --cpus 2,3                 two data threads, on CPUs 2 and 3
+  usvhost switch --root /tmp/node           a second node beside an installed one
+  usvhost switch --config /etc/usvhost/switch.json
+
+The switch is ready when <root>/run/usvhost/switch.sock exists. SIGTERM and SIGINT stop it: pods keep their port
+directories and connect again when a switch is back. Every field of the configuration can also be set in the
+environment, for example USVHOST_SWITCH_MAX_PORTS=512.`;
+
+/** `1,3` as [1, 3]. Throws USV_USAGE. */
+export function parseCpus(text: string): number[] {
+  const cpus = text.split(',').map((part) => (/^\d{1,6}$/.test(part) ? Number(part) : Number.NaN));
+  if (cpus.some(Number.isNaN) || new Set(cpus).size !== cpus.length) {
+    throw usvError('USV_USAGE', {
+      what: '--cpus',
+      expected: 'different CPU numbers as 1,2',
+      got: JSON.stringify(text),
+    });
+  }
+  return cpus;
+}
+
+function parseCount(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw usvError('USV_USAGE', { what: '--max-ports', expected: 'a number', got: JSON.stringify(text) });
+}
+
+interface Flags extends Readonly<Record<string, unknown>> {
+  readonly config?: string;
+}
+
+export function register(program: Command): void {
+  program
+    .command('switch')
+    .description('run the vhost-user switch of this node')
+    .option('--root <dir>', 'directory under which all host paths hang (default: /)')
+    .option(
+      '--cpus <list>',
+      'CPUs of the data threads, one thread each (default: one unpinned thread)',
+      parseCpus,
+    )
+    .option('--max-ports <n>', 'most ports at the same time', parseCount)
+    .option('--config <file>', 'JSON file with the fields of the configuration')
+    .addHelpText('after', examples)
+    .action(run);
+}
+
+async function run({ config: file, ...flags }: Flags): Promise<void> {
+  const [{ loadConfig }, { switchConfigSchema }, { createLogger }, { runSwitch }, { NativeSwitch }] =
+    await Promise.all([
+      import('../../lib/config/load.ts'),
+      import('../../lib/config/switch.ts'),
+      import('../../lib/log.ts'),
+      import('../../switch/daemon.ts'),
+      import('../../native/index.ts'),
+    ]);
+  const config = loadConfig(switchConfigSchema, { role: 'switch', file, env: process.env, flags });
+  const stop = new AbortController();
+  // Once each: a second signal ends the process at once.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  await runSwitch(
+    config,
+    { log: createLogger('switch'), createNative: (options, onEvent) => new NativeSwitch(options, onEvent) },
+    stop.signal,
+  );
+}
