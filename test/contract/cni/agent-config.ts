@@ -5,5 +5,6 @@
 import { type AgentConfig, agentConfigSchema } from '../../../lib/config/agent.ts';
 
 export function agentConfig(root: string): AgentConfig {
-  return agentConfigSchema.parse({ root });
+  // Outside of the user namespace the agent can give directories to itself only.
+  return agentConfigSchema.parse({ root, podDirUid: process.getuid?.(), podDirGid: process.getgid?.() });
 }
