@@ -66,6 +66,14 @@ function fromEnvironment(sources: ConfigSources, fields: readonly string[]): Rec
   return found;
 }
 
+/** Zod's `Too small: expected number to be >=1, received 0` in words that follow our own `expected`. */
+function expectation(message: string): string {
+  return message
+    .replace(/^[A-Z][a-z ]*: (expected )?/, '')
+    .replace(/, received .*$/, '')
+    .replace(/^must /, 'a string to ');
+}
+
 /** @throws UsvhostError USV_CONFIG naming the field, what was expected and what was got. */
 export function loadConfig<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
@@ -87,7 +95,7 @@ export function loadConfig<Shape extends z.ZodRawShape>(
   throw usvError('USV_CONFIG', {
     what: field,
     expected:
-      issue?.code === 'unrecognized_keys' ? `only ${fields.join(', ')}` : (issue?.message ?? 'another value'),
+      issue?.code === 'unrecognized_keys' ? `only ${fields.join(', ')}` : expectation(issue?.message ?? 'another value'),
     got: issue?.code === 'unrecognized_keys' ? 'an unknown field' : (JSON.stringify(got) ?? 'nothing'),
   });
 }
