@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { UsvhostError } from '../../../lib/errors.ts';
 import { type HostPaths, hostPaths } from '../../../lib/names.ts';
+import { Switch } from '../../../proto/load.ts';
 import type { SwitchDaemon } from '../../../switch/daemon.ts';
+import { StuckStream } from '../../fakes/stuck-stream.ts';
 import { temporaryRoots } from '../../fakes/temporary-root.ts';
 import {
   type ControlClient,
@@ -18,7 +20,6 @@ import {
   nativeDataPlane,
   startTestSwitch,
 } from './control-client.ts';
-import { StuckWatcher } from './stuck-watcher.ts';
 
 const newRoot = temporaryRoots();
 /** One list of cases for every data plane. */
@@ -203,7 +204,7 @@ describe.each(dataPlanes)('with %s', (_, createNative) => {
     });
 
     test('a watcher that never reads costs little, holds nobody up, and sees the truth when it reads at last', async () => {
-      const stuck = new StuckWatcher(paths.switchSocket);
+      const stuck = new StuckStream(paths.switchSocket, Switch.service.WatchPorts);
       await stuck.open;
       for (let round = 0; round < 200; round++) {
         await client.addPort({ name: `p${round % 8}` });
@@ -223,7 +224,7 @@ describe.each(dataPlanes)('with %s', (_, createNative) => {
     });
 
     test('a watcher that never reads does not keep the switch from stopping', async () => {
-      const stuck = new StuckWatcher(paths.switchSocket);
+      const stuck = new StuckStream(paths.switchSocket, Switch.service.WatchPorts);
       await stuck.open;
       for (let round = 0; round < 50; round++) {
         await client.addPort({ name: 'pa' });

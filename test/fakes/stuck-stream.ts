@@ -1,34 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A WatchPorts client that does not read until told to, by HTTP/2 itself: a gRPC client reads ahead on its own.
+// A client of a server stream that does not read until told to, by HTTP/2 itself: a gRPC client reads ahead on its own.
+// The request is an empty message.
 
 import { once } from 'node:events';
 import { type ClientHttp2Session, type ClientHttp2Stream, connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
-import type { PortEvent__Output } from '../../../proto/gen/usvhost/switch/v1/PortEvent.ts';
-import { Switch } from '../../../proto/load.ts';
 
 /** Bytes the server may send before it is read from; the least that makes it full soon. */
 const window = 1024;
 
-export class StuckWatcher {
+/** The part of a generated method definition that is needed. */
+export interface StreamMethod<Message> {
+  readonly path: string;
+  readonly responseDeserialize: (bytes: Buffer) => Message;
+}
+
+export class StuckStream<Message> {
+  readonly #method: StreamMethod<Message>;
   readonly #session: ClientHttp2Session;
   readonly #stream: ClientHttp2Stream;
   /** Resolves when the server has accepted the call. */
   readonly open: Promise<unknown>;
 
-  constructor(socketPath: string) {
+  constructor(socketPath: string, method: StreamMethod<Message>) {
+    this.#method = method;
     this.#session = connectHttp2('http://localhost', {
       createConnection: () => connect(socketPath),
       settings: { initialWindowSize: window },
     });
     this.#stream = this.#session.request({
       ':method': 'POST',
-      ':path': Switch.service.WatchPorts.path,
+      ':path': method.path,
       'content-type': 'application/grpc',
       te: 'trailers',
     });
-    // A switch that stops cuts us.
+    // A server that stops cuts us.
     this.#stream.on('error', () => {});
     this.#session.on('error', () => {});
     this.open = once(this.#stream, 'response');
@@ -37,16 +44,14 @@ export class StuckWatcher {
   }
 
   /** Reads at last: every event up to and with the first for which `wanted` holds. */
-  async readUntil(wanted: (event: PortEvent__Output) => boolean): Promise<PortEvent__Output[]> {
-    const events: PortEvent__Output[] = [];
+  async readUntil(wanted: (event: Message) => boolean): Promise<Message[]> {
+    const events: Message[] = [];
     let rest = Buffer.alloc(0);
     for await (const chunk of this.#stream) {
       rest = Buffer.concat([rest, chunk as Buffer]);
       while (rest.length >= 5 && rest.length >= 5 + rest.readUInt32BE(1)) {
         const end = 5 + rest.readUInt32BE(1);
-        const event = Switch.service.WatchPorts.responseDeserialize(
-          rest.subarray(5, end),
-        ) as PortEvent__Output;
+        const event = this.#method.responseDeserialize(rest.subarray(5, end));
         rest = rest.subarray(end);
         events.push(event);
         if (wanted(event)) return events;
