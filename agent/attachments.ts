@@ -168,6 +168,11 @@ function text(row: Row, key: string): string {
   return String(row[key]);
 }
 
+// The table's CHECK constraint admits these three only.
+function stateOf(value: string): AttachmentState {
+  return value === 'ready' || value === 'deleting' ? value : 'adding';
+}
+
 function toAttachment(row: Row): Attachment {
   const ipamConfig = row['ipam_config'];
   return {
@@ -179,9 +184,8 @@ function toAttachment(row: Row): Attachment {
     netns: text(row, 'netns'),
     mac: text(row, 'mac'),
     mtu: Number(row['mtu']),
-    // The table's CHECK constraints admit no other value.
-    endpoint: text(row, 'endpoint') as Attachment['endpoint'],
-    state: text(row, 'state') as AttachmentState,
+    endpoint: text(row, 'endpoint') === 'socket' ? 'socket' : 'tap',
+    state: stateOf(text(row, 'state')),
     ipamConfig: typeof ipamConfig === 'string' ? ipamConfig : null,
   };
 }

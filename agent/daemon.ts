@@ -59,7 +59,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   const store = new Attachments({ stateDir: paths.stateDir, bootId: deps.bootId });
   const undo: (() => Promise<void> | void)[] = [() => store.close()];
   const close = async (): Promise<void> => {
-    for (const step of undo.splice(0).reverse()) await step();
+    for (const step of undo.splice(0).toReversed()) await step();
   };
   try {
     makeDirectories(paths);

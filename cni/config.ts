@@ -174,18 +174,18 @@ export interface DeleteConfig {
  * cannot be used are taken as absent.
  */
 export function readForDelete(input: Readonly<Record<string, unknown>>): DeleteConfig {
-  const part = <K extends keyof typeof schema.shape>(
-    key: K,
-  ): z.output<(typeof schema.shape)[K]> | undefined => {
-    const parsed = schema.shape[key].safeParse(input[key]);
-    return parsed.success ? (parsed.data as z.output<(typeof schema.shape)[K]>) : undefined;
-  };
-  const runtime = z.looseObject({ deviceID: device.optional() }).safeParse(input['runtimeConfig']);
+  const { shape } = schema;
+  const runtime = usable(z.looseObject({ deviceID: device.optional() }), input['runtimeConfig']);
   return {
-    device: (runtime.success ? runtime.data.deviceID : undefined) ?? part('deviceID'),
-    ipamType: part('ipam')?.type,
-    ifName: part('ifName'),
+    device: runtime?.deviceID ?? usable(shape.deviceID, input['deviceID']),
+    ipamType: usable(shape.ipam, input['ipam'])?.type,
+    ifName: usable(shape.ifName, input['ifName']),
   };
+}
+
+function usable<T>(part: z.ZodType<T>, value: unknown): T | undefined {
+  const parsed = part.safeParse(value);
+  return parsed.success ? parsed.data : undefined;
 }
 
 function checkGateway(gateway: string, ips: readonly string[]): void {
