@@ -25,6 +25,7 @@ import {
 } from '../../../device-plugin/pod-directory.ts';
 import { type HostPaths, hostPaths } from '../../../lib/names.ts';
 import { temporaryRoots } from '../../fakes/temporary-root.ts';
+import { needs } from '../../support/need.ts';
 
 const newRoot = temporaryRoots();
 const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, mode: 0o751 };
@@ -142,22 +143,25 @@ describe('with a port bound in it', () => {
     return execFileSync('unshare', args, { encoding: 'utf8' });
   }
 
-  test('the device is not vacant, is refused by name of the mount point, and the port stays whole', () => {
-    const result: unknown = JSON.parse(
-      withBind(
-        `[isVacant(paths, 'port-0'), attempt(() => makePodDirectory(paths, 'port-0', owner)),
+  needs('unshare')(
+    'the device is not vacant, is refused by name of the mount point, and the port stays whole',
+    () => {
+      const result: unknown = JSON.parse(
+        withBind(
+          `[isVacant(paths, 'port-0'), attempt(() => makePodDirectory(paths, 'port-0', owner)),
           attempt(() => linkPodDirectory(paths, 'port-0', 'port-1')), isVacant(paths, 'port-1')]`,
-      ),
-    );
-    const point = join(paths.podDir('port-0'), 'net1');
-    expect(result).toEqual([
-      false,
-      expect.stringContaining('USV_PORT_OCCUPIED'),
-      expect.stringContaining(point),
-      true,
-    ]);
-    expect(readdirSync(join(paths.runDir, 'p1'))).toEqual(['port.json']);
-  });
+        ),
+      );
+      const point = join(paths.podDir('port-0'), 'net1');
+      expect(result).toEqual([
+        false,
+        expect.stringContaining('USV_PORT_OCCUPIED'),
+        expect.stringContaining(point),
+        true,
+      ]);
+      expect(readdirSync(join(paths.runDir, 'p1'))).toEqual(['port.json']);
+    },
+  );
 });
 
 test('a device without a directory, or with an empty one, is vacant', () => {
