@@ -72,7 +72,8 @@ async function configure(variant: Variant): Promise<void> {
   writeFileSync(stampFile, stamp);
 }
 
-const quiet = /^(ninja: (no work to do\.|Entering directory .*)|\[0\/\d+\] (Re-checking globbed directories\.\.\.)?)?$/;
+const quiet =
+  /^(ninja: (no work to do\.|Entering directory .*)|\[0\/\d+\] (Re-checking globbed directories\.\.\.)?)?$/;
 
 /**
  * Brings a variant up to date; without changes that takes well under a second.
@@ -97,7 +98,8 @@ export async function buildNative(variant: Variant = 'native'): Promise<void> {
       if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`);
     },
   });
-  if (code !== 0) throw usvFailure('USV_NATIVE_BUILD', `the build of ${directory} failed; its messages are above`);
+  if (code !== 0)
+    throw usvFailure('USV_NATIVE_BUILD', `the build of ${directory} failed; its messages are above`);
 }
 
 if (import.meta.main) {

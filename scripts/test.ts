@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs test suites one after the other and adds them up: `test.ts [SUITE…] [--asan] [--tsan] [arguments of jest…]`.
+// The last line of its output is `N passed, N failed`, with `, N skipped` when there is any; above it stands what was
+// skipped and why. It fails when a test failed, when a suite broke off, and when there was nothing to test.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { reportOf } from '../lib/report.ts';
+import { buildNative } from './build-native.ts';
+import { fuzzTargets, runFuzz } from './fuzz.ts';
+import { main, projectRoot } from './main.ts';
+import { requireAll } from './packages.ts';
+import { runDoctest } from './suites/doctest.ts';
+import { runJest } from './suites/jest.ts';
+import { addUp, type Outcome, requireEverything, summaryOf } from './suites/outcome.ts';
+
+/** The jest suites are the folders of test/ of the same name. */
+const jestSuites = ['unit', 'contract', 'interop', 'e2e'] as const;
+const allSuites = ['unit', 'native', 'asan', 'tsan', 'fuzz', 'contract', 'interop', 'e2e'] as const;
+type Suite = (typeof allSuites)[number];
+
+/** With every peer required, native code also runs under the sanitizers and on random input. */
+const onlyThorough: readonly Suite[] = ['asan', 'tsan', 'fuzz'];
+const fuzzSeconds = 20;
+
+function isSuite(name: string): name is Suite {
+  return allSuites.some((suite) => suite === name);
+}
+
+/** A folder of tests that a checkout does not have is no suite of it. */
+function usualSuites(): Suite[] {
+  const absent: readonly Suite[] = jestSuites.filter(
+    (suite) => !existsSync(join(projectRoot, 'test', suite)),
+  );
+  return allSuites.filter(
+    (suite) => !absent.includes(suite) && (requireAll() || !onlyThorough.includes(suite)),
+  );
+}
+
+interface Request {
+  readonly suites: readonly Suite[];
+  /** Passed on to jest or doctest. */
+  readonly rest: readonly string[];
+}
+
+/** Leading words are suites; the first that is none starts what is passed on. */
+export function parseRequest(args: readonly string[], usual: () => Suite[] = usualSuites): Request {
+  const sanitizers = (['asan', 'tsan'] as const).filter((name) => args.includes(`--${name}`));
+  const words = args.filter((word) => word !== '--asan' && word !== '--tsan');
+  const end = words.findIndex((word) => !isSuite(word));
+  const named = words.slice(0, end === -1 ? words.length : end).filter(isSuite);
+  const rest = words.slice(named.length);
+  const plain = sanitizers.length > 0 ? named.filter((suite) => suite !== 'native') : named;
+  return { suites: plain.length + sanitizers.length > 0 ? [...plain, ...sanitizers] : usual(), rest };
+}
+
+async function runFuzzTargets(): Promise<Outcome> {
+  const outcomes: Outcome[] = [];
+  for (const target of fuzzTargets()) outcomes.push(await runFuzz(target, { seconds: fuzzSeconds }));
+  return addUp(outcomes);
+}
+
+async function runSuite(suite: Suite, rest: readonly string[]): Promise<Outcome> {
+  switch (suite) {
+    case 'native':
+    case 'asan':
+    case 'tsan':
+      return runDoctest(suite, rest);
+    case 'fuzz':
+      return runFuzzTargets();
+    default:
+      return runJest(suite, { arguments: rest, oneAtATime: suite !== 'unit' });
+  }
+}
+
+if (import.meta.main) {
+  await main(async () => {
+    const { suites, rest } = parseRequest(process.argv.slice(2));
+    // A machine that cannot build gets that one line, not a run full of failures that follow from it.
+    if (suites.some((suite) => suite !== 'unit')) await buildNative();
+    const outcomes: Outcome[] = [];
+    for (const suite of suites) {
+      process.stdout.write(`\n== ${suite}\n`);
+      try {
+        outcomes.push(await runSuite(suite, rest));
+      } catch (error) {
+        process.stdout.write(reportOf(error).text);
+        outcomes.push({ passed: 0, failed: 1, skipped: {} });
+      }
+    }
+    const sum = addUp(outcomes);
+    const total = requireAll() ? requireEverything(sum) : sum;
+    process.stdout.write(`\n${summaryOf(total)}\n`);
+    const ran = total.passed + Object.keys(total.skipped).length > 0;
+    return total.failed > 0 || !ran ? 1 : 0;
+  });
+}
