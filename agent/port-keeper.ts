@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Keeps the switch's ports what the attachments say: watches the switch, and whenever a snapshot comes (first contact,
-// restart, a reader that was too slow) adds what is missing and removes what a DEL could not. It removes nothing else:
+// restart, a reader that was too slow) adds what is missing and removes what a DEL could not, again and again while the
+// switch refuses. It removes nothing else:
 // other clients of the switch have ports too.
 
 import type { Attachment } from '../cni/attachment.ts';
@@ -33,12 +34,15 @@ export interface PortKeeperOptions {
   readonly onHealth?: (reachable: boolean) => void;
   /** Pause before the stream is opened again after it broke. Default 50. */
   readonly retryMillis?: number;
+  /** Pause before what the switch refused is tried again. Default 5000. */
+  readonly refusedMillis?: number;
 }
 
 export class PortKeeper {
   readonly #options: PortKeeperOptions;
   #watch: PortWatch | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #refused: NodeJS.Timeout | undefined;
   #reachable: boolean | undefined;
   #closed = false;
   #reconciling: Promise<void> = Promise.resolve();
@@ -58,6 +62,7 @@ export class PortKeeper {
     clearTimeout(this.#timer);
     this.#watch?.cancel();
     await this.#reconciling;
+    clearTimeout(this.#refused);
   }
 
   #open(): void {
@@ -67,11 +72,22 @@ export class PortKeeper {
       if (snapshot === null || snapshot === undefined) return;
       this.#health(true);
       const names = new Set(snapshot.ports.map(({ spec }) => spec?.name ?? ''));
-      this.#reconciling = this.#reconciling.then(() => this.#reconcile(names));
+      this.#schedule(names);
     });
     // A broken stream says so by an error and then an end, or by either.
     watch.on('error', (error) => this.#broken(watch, error));
     watch.on('end', () => this.#broken(watch, 'the stream ended'));
+  }
+
+  #schedule(present: ReadonlySet<string>): void {
+    clearTimeout(this.#refused);
+    this.#reconciling = this.#reconciling.then(async () => {
+      const done = await this.#reconcile(present);
+      if (done || this.#closed) return;
+      // AddPort is idempotent, so nothing is taken as present.
+      const again = (): void => this.#schedule(new Set());
+      this.#refused = setTimeout(again, this.#options.refusedMillis ?? 5000);
+    });
   }
 
   #broken(watch: PortWatch, error: unknown): void {
@@ -88,25 +104,27 @@ export class PortKeeper {
     this.#options.onHealth?.(reachable);
   }
 
-  async #reconcile(present: ReadonlySet<string>): Promise<void> {
+  async #reconcile(present: ReadonlySet<string>): Promise<boolean> {
     const { store, switchClient, log } = this.#options;
     const missing = store.list().filter(({ port }) => !present.has(port));
     const added = missing.map((attachment) => this.#add(attachment));
     const buried = store.buriedPorts().map(async (port) => {
       const gone = await this.#attempt(`remove ${port}`, () => switchClient.removePort(port));
       if (gone) store.forgetBuriedPort(port);
+      return gone;
     });
-    await Promise.all([...added, ...buried]);
+    const done = await Promise.all([...added, ...buried]);
     if (missing.length > 0) log.info({ ports: missing.length }, 'ports given to the switch again');
+    return done.every(Boolean);
   }
 
-  #add(attachment: Attachment): Promise<void> {
+  #add(attachment: Attachment): Promise<boolean> {
     const { store, switchClient, queue } = this.#options;
     return queue.run(attachment.containerId, async () => {
       const now = store.get(attachment);
-      if (now?.state !== 'ready') return;
+      if (now?.state !== 'ready') return true;
       const { port: name, mac, mtu } = now;
-      await this.#attempt(`add ${name}`, () => switchClient.addPort({ name, mac, mtu }));
+      return this.#attempt(`add ${name}`, () => switchClient.addPort({ name, mac, mtu }));
     });
   }
 
@@ -116,7 +134,6 @@ export class PortKeeper {
       return true;
     } catch (error) {
       if (!(error instanceof UsvhostError)) throw error;
-      // A switch that went away meanwhile sends a snapshot when it is back, and all is tried again.
       this.#options.log.warn({ what, err: error }, 'the switch refused');
       return false;
     }

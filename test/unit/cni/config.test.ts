@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import {
+  givenDevice,
+  isAtLeast,
+  ownAddresses,
+  parseStdin,
+  readConfig,
+  readForDelete,
+} from '../../../cni/config.ts';
+import { UsvhostError } from '../../../lib/errors.ts';
+
+const good = { cniVersion: '1.1.0', name: 'fast', type: 'usvhost' };
+
+test('defaults', () => {
+  expect(readConfig(good)).toEqual({
+    ...good,
+    endpoint: 'tap',
+    mtu: 1500,
+    queues: 1,
+    queueSize: 256,
+    uid: 0,
+  });
+});
+
+test('what the runtime says wins', () => {
+  const config = readConfig({
+    ...good,
+    deviceID: 'port-1',
+    ips: ['10.0.0.1/24'],
+    runtimeConfig: { deviceID: 'port-2', ips: ['10.0.0.2/24'] },
+  });
+  expect(givenDevice(config)).toBe('port-2');
+  expect(ownAddresses(config)).toEqual(['10.0.0.2/24']);
+});
+
+test('addresses of the runtime belong to the IPAM plugin when there is one', () => {
+  const config = readConfig({ ...good, ipam: { type: 'static' }, runtimeConfig: { ips: ['10.0.0.2/24'] } });
+  expect(ownAddresses(config)).toEqual([]);
+});
+
+test('an unknown key is named with its value and the code of the specification', () => {
+  const act = () => readConfig({ ...good, runtimeConfig: { bandwidth: { ingressRate: 5 } } });
+  expect(act).toThrow(expect.objectContaining({ code: 'USV_CNI_FIELD', cniCode: 2 }));
+  expect(act).toThrow('runtimeConfig.bandwidth');
+  expect(act).toThrow('{"ingressRate":5}');
+});
+
+test('any object is a configuration or an error of the table', () => {
+  const keys = fc.constantFrom(
+    'mtu',
+    'ips',
+    'mac',
+    'ipam',
+    'runtimeConfig',
+    'gateway',
+    'uid',
+    'x',
+    '__proto__',
+  );
+  fc.assert(
+    fc.property(fc.dictionary(keys, fc.jsonValue()), (more) => {
+      try {
+        readConfig({ ...good, ...more });
+      } catch (error) {
+        expect(error).toBeInstanceOf(UsvhostError);
+      }
+      expect(Object.keys(readForDelete({ ...good, ...more }))).toEqual(['device', 'ipamType', 'ifName']);
+    }),
+  );
+});
+
+test('any bytes are an object or USV_STDIN_JSON', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+      try {
+        expect(typeof parseStdin(Buffer.from(text))).toBe('object');
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'USV_STDIN_JSON', cniCode: 6 });
+      }
+    }),
+  );
+});
+
+describe('readForDelete', () => {
+  test('takes what can be used and leaves the rest', () => {
+    const config = {
+      name: 7,
+      ipam: { type: 'host-local' },
+      deviceID: 'port-1',
+      runtimeConfig: { deviceID: '../x' },
+    };
+    expect(readForDelete(config)).toEqual({ device: 'port-1', ipamType: 'host-local', ifName: undefined });
+  });
+});
+
+test('versions have an order', () => {
+  expect(isAtLeast('1.0.0', '0.4.0')).toBe(true);
+  expect(isAtLeast('0.4.0', '1.0.0')).toBe(false);
+  expect(isAtLeast('1.1.0', '1.1.0')).toBe(true);
+});
