@@ -95,7 +95,9 @@ export function loadConfig<Shape extends z.ZodRawShape>(
   throw usvError('USV_CONFIG', {
     what: field,
     expected:
-      issue?.code === 'unrecognized_keys' ? `only ${fields.join(', ')}` : expectation(issue?.message ?? 'another value'),
+      issue?.code === 'unrecognized_keys'
+        ? `only ${fields.join(', ')}`
+        : expectation(issue?.message ?? 'another value'),
     got: issue?.code === 'unrecognized_keys' ? 'an unknown field' : (JSON.stringify(got) ?? 'nothing'),
   });
 }
