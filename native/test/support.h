@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What several tests share: a temporary directory, a bounded wait for a condition, a switch with dataplanes around it.
+// What several tests share: a temporary directory, a bounded wait for a condition, counts of what a process holds, a
+// switch with dataplanes around it. Nothing here sleeps to let something happen.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -39,6 +40,21 @@ bool eventually(Condition condition) {
   return condition();
 }
 
+/** Entries of a directory of /proc/self: "fd" for open descriptors, "task" for threads. */
+inline size_t process_count(const char* what) {
+  size_t count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(std::string("/proc/self/") + what)) count++;
+  return count;
+}
+inline size_t open_descriptors() { return process_count("fd"); }
+inline size_t running_threads() { return process_count("task"); }
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 inline double metric(const std::vector<Metric>& metrics, const std::string& name) {
   for (const Metric& entry : metrics) {
     if (entry.name == name) return entry.value;
@@ -62,9 +78,10 @@ class SwitchFixture {
     REQUIRE_MESSAGE(status.ok(), status.describe());
   }
 
-  std::string add_port(const std::string& name, std::optional<MacAddress> address = {}) {
+  std::string add_port(const std::string& name, std::optional<MacAddress> address = {}, uint32_t mtu = 1500) {
     PortOptions options;
     options.name = name;
+    options.mtu = mtu;
     options.socket.path = socket(name);
     options.mac = address;
     Status status = switch_->add_port(options);
@@ -82,6 +99,15 @@ class SwitchFixture {
   }
   uint64_t counter(const std::string& name, Counter which) {
     return port(name).counters.get(which);
+  }
+  bool in_state(const std::string& name, PortState state) { return port(name).state == state; }
+  /** Whether an event of `name` has been sent whose reason contains `text`. */
+  bool told(const std::string& name, const std::string& text) {
+    std::lock_guard lock(mutex_);
+    for (const PortEvent& event : events_) {
+      if (event.port == name && event.reason.find(text) != std::string::npos) return true;
+    }
+    return false;
   }
   Switch& operator*() { return *switch_; }
   Switch* operator->() { return switch_.get(); }

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Segment: three kinds of shared memory, their sizes, and the seals that only a memfd can have.
+#include "memory/segment.h"
+
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "test/support.h"
+
+namespace usvhost::test {
+namespace {
+
+SegmentOptions of(SegmentKind kind, size_t bytes, std::string directory = {}) {
+  SegmentOptions options;
+  options.kind = kind;
+  options.bytes = bytes;
+  options.directory = std::move(directory);
+  return options;
+}
+
+void refused(const SegmentOptions& options) {
+  size_t descriptors = open_descriptors();
+  Segment segment;
+  Status status = segment.create(options);
+  REQUIRE_FALSE(status.ok());
+  CHECK(std::string(status.code) == "USV_MEMORY");
+  CHECK(segment.data() == nullptr);
+  CHECK(segment.fd() == -1);
+  CHECK(open_descriptors() == descriptors);
+}
+
+TEST_CASE("sizes and places that cannot be are refused, with nothing left behind") {
+  TemporaryDirectory directory;
+  refused(of(SegmentKind::kMemfd, 0));
+  refused(of(SegmentKind::kMemfd, size_t{1} << 62));
+  refused(of(SegmentKind::kMemfd, SIZE_MAX));
+  refused(of(SegmentKind::kShm, 0));
+  refused(of(SegmentKind::kShm, 4096, directory / "absent"));
+  refused(of(SegmentKind::kHugetlbfs, 4096, "/dev/shm"));
+  refused(of(SegmentKind::kHugetlbfs, 4096, directory / "absent"));
+  refused(of(SegmentKind::kHugetlbfs, 4096));
+}
+
+TEST_CASE("a memfd is sealed: it can neither shrink nor grow nor lose its seals") {
+  Segment segment;
+  REQUIRE(segment.create(of(SegmentKind::kMemfd, 5000)).ok());
+  CHECK(segment.size() == 8192);
+  CHECK(segment.sealed());
+  CHECK(fcntl(segment.fd(), F_GET_SEALS) == (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL));
+  errno = 0;
+  CHECK(ftruncate(segment.fd(), 0) == -1);
+  CHECK(errno == EPERM);
+  CHECK(ftruncate(segment.fd(), 1 << 20) == -1);
+  CHECK(errno == EPERM);
+  CHECK(fcntl(segment.fd(), F_ADD_SEALS, F_SEAL_WRITE) == -1);
+  CHECK(errno == EPERM);
+  CHECK((fcntl(segment.fd(), F_GETFD) & FD_CLOEXEC) != 0);
+  segment.data()[segment.size() - 1] = 1;
+}
+
+TEST_CASE("a file of /dev/shm has no name, cannot be sealed, and says so") {
+  auto names = [] {
+    size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/dev/shm")) {
+      if (entry.path().filename().string().rfind("usvhost-", 0) == 0) count++;
+    }
+    return count;
+  };
+  size_t before = names();
+  Segment segment;
+  REQUIRE(segment.create(of(SegmentKind::kShm, 4096)).ok());
+  CHECK(names() == before);
+  CHECK_FALSE(segment.sealed());
+  struct stat facts {};
+  REQUIRE(fstat(segment.fd(), &facts) == 0);
+  CHECK(facts.st_nlink == 0);
+  CHECK((facts.st_mode & 0777) == 0600);
+  CHECK(facts.st_size == 4096);
+  segment.data()[4095] = 1;
+  CHECK(ftruncate(segment.fd(), 0) == 0);  // why the switch has a fault guard
+}
+
+TEST_CASE("a segment has all its pages from the start") {
+  for (SegmentKind kind : {SegmentKind::kMemfd, SegmentKind::kShm}) {
+    Segment segment;
+    REQUIRE(segment.create(of(kind, 64 * 4096)).ok());
+    unsigned char present[64];
+    REQUIRE(mincore(segment.data(), segment.size(), present) == 0);
+    for (unsigned char page : present) CHECK((page & 1) == 1);
+  }
+}
+
+TEST_CASE("a tmpfs that is too small is an error and not a fault later") {
+  TemporaryDirectory directory;
+  std::string mount_point = directory / "small";
+  std::filesystem::create_directory(mount_point);
+  if (mount("none", mount_point.c_str(), "tmpfs", 0, "size=64k") != 0) {
+    MESSAGE("skipped: needs the right to mount a tmpfs (", strerror(errno), ")");
+    return;
+  }
+  refused(of(SegmentKind::kShm, 1 << 20, mount_point));
+  Segment fits;
+  CHECK(fits.create(of(SegmentKind::kShm, 32 << 10, mount_point)).ok());
+  CHECK(umount2(mount_point.c_str(), MNT_DETACH) == 0);
+}
+
+TEST_CASE("a hugetlbfs segment has the page size of its mount, and one page too many is an error") {
+  std::ifstream pool("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
+  size_t free_pages = 0;
+  pool >> free_pages;
+  TemporaryDirectory directory;
+  std::string mount_point = directory / "huge";
+  std::filesystem::create_directory(mount_point);
+  if (free_pages < 2 || mount("none", mount_point.c_str(), "hugetlbfs", 0, "pagesize=2M,size=4M") != 0) {
+    MESSAGE("skipped: needs two free huge pages of 2 MiB (there are ", free_pages, ") and the right to mount");
+    return;
+  }
+  {
+    Segment segment;
+    Status status = segment.create(of(SegmentKind::kHugetlbfs, 4096, mount_point));
+    REQUIRE_MESSAGE(status.ok(), status.describe());
+    CHECK(segment.size() == size_t{2} << 20);
+    CHECK_FALSE(segment.sealed());
+    CHECK(std::filesystem::is_empty(mount_point));
+    segment.data()[segment.size() - 1] = 1;
+    refused(of(SegmentKind::kHugetlbfs, size_t{6} << 20, mount_point));
+  }
+  CHECK(umount2(mount_point.c_str(), MNT_DETACH) == 0);
+}
+
+}  // namespace
+}  // namespace usvhost::test
