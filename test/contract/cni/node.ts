@@ -13,11 +13,15 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { type AgentDaemon, type AgentDeps, startAgent } from '../../../agent/daemon.ts';
 import { type FakeSwitch, startFakeSwitch } from '../../fakes/switch.ts';
+import { groupNeeds } from '../../support/need.ts';
 import { agentConfig } from './agent-config.ts';
 
 export const shimFile =
   process.env['USVHOST_SHIM'] ?? fileURLToPath(new URL('../../../build/native/usvhost', import.meta.url));
 export const ipamDirectory = '/usr/lib/cni';
+
+/** `describe` for tests on a node. */
+export const onNode = groupNeeds('unshare', 'nsenter', 'ip', 'host-local');
 
 export interface ShimRun {
   readonly code: number | null;

@@ -18,199 +18,201 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { KeyedQueue } from '../../../cni/keyed-queue.ts';
 import { startCniServer } from '../../../cni/server.ts';
 import { errnoOf, type Steps } from '../../../cni/session.ts';
-import { type Pod, shimFile, TestNode } from './node.ts';
+import { onNode, type Pod, shimFile, TestNode } from './node.ts';
 
-let node: TestNode;
-let pod: Pod;
-let run: string;
-const log = { info: () => undefined, warn: () => undefined };
-const owner = { mode: 0o755, uid: 0, gid: 0 };
-const tap = {
-  ifname: 'net1',
-  alias: 'usvhost p1',
-  mac: '02:00:00:00:00:01',
-  mtu: 1500,
-  uid: 0,
-  multiQueue: false,
-};
+onNode('the shim', () => {
+  let node: TestNode;
+  let pod: Pod;
+  let run: string;
+  const log = { info: () => undefined, warn: () => undefined };
+  const owner = { mode: 0o755, uid: 0, gid: 0 };
+  const tap = {
+    ifname: 'net1',
+    alias: 'usvhost p1',
+    mac: '02:00:00:00:00:01',
+    mtu: 1500,
+    uid: 0,
+    multiQueue: false,
+  };
 
-beforeAll(async () => {
-  node = await TestNode.start({ agent: false });
-  pod = await node.pod();
-  run = join(node.root, 'run/usvhost');
-  mkdirSync(join(node.root, 'outside'));
-  mkdirSync(join(run, 'ports/p1'), { recursive: true });
-  symlinkSync(join(node.root, 'outside'), join(run, 'link'));
-  symlinkSync('ports', join(run, 'inner'));
-});
-
-afterAll(() => node.close());
-
-/** Lets `act` use the hands of one shim and returns what it returns. */
-async function withHands<T>(act: (steps: Steps) => Promise<T>, env: object = {}): Promise<T> {
-  const done = Promise.withResolvers<T>();
-  done.promise.catch(() => undefined); // awaited below, after the shim has ended
-  const server = await startCniServer({
-    socketPath: join(run, 'agent.sock'),
-    log,
-    queue: new KeyedQueue(),
-    handle: async (_, steps) => {
-      await act(steps).then(done.resolve, done.reject);
-      return { exitCode: 0, stdout: '' };
-    },
+  beforeAll(async () => {
+    node = await TestNode.start({ agent: false });
+    pod = await node.pod();
+    run = join(node.root, 'run/usvhost');
+    mkdirSync(join(node.root, 'outside'));
+    mkdirSync(join(run, 'ports/p1'), { recursive: true });
+    symlinkSync(join(node.root, 'outside'), join(run, 'link'));
+    symlinkSync('ports', join(run, 'inner'));
   });
-  try {
-    await node.cni('ADD', pod, {}, { ...env });
-    return await done.promise;
-  } finally {
-    await server.close();
-  }
-}
 
-const errno = (step: Promise<unknown>): Promise<string | undefined> =>
-  step.then(
-    () => 'done',
-    (error: unknown) => errnoOf(error) ?? String(error),
+  afterAll(() => node.close());
+
+  /** Lets `act` use the hands of one shim and returns what it returns. */
+  async function withHands<T>(act: (steps: Steps) => Promise<T>, env: object = {}): Promise<T> {
+    const done = Promise.withResolvers<T>();
+    done.promise.catch(() => undefined); // awaited below, after the shim has ended
+    const server = await startCniServer({
+      socketPath: join(run, 'agent.sock'),
+      log,
+      queue: new KeyedQueue(),
+      handle: async (_, steps) => {
+        await act(steps).then(done.resolve, done.reject);
+        return { exitCode: 0, stdout: '' };
+      },
+    });
+    try {
+      await node.cni('ADD', pod, {}, { ...env });
+      return await done.promise;
+    } finally {
+      await server.close();
+    }
+  }
+
+  const errno = (step: Promise<unknown>): Promise<string | undefined> =>
+    step.then(
+      () => 'done',
+      (error: unknown) => errnoOf(error) ?? String(error),
+    );
+
+  describe.each(['../x', 'a/../../x', '/etc/x', 'link/x', 'inner/x', 'ports/..', '.', '', 'ports/', '..'])(
+    'path %p',
+    (path) => {
+      test('is refused by every step', async () => {
+        const results = await withHands(async (steps) => [
+          await errno(steps.mkdir(path, owner)),
+          await errno(steps.writeFile(path, owner, 'x')),
+          await errno(steps.unlink(path)),
+          await errno(steps.rmdir(path)),
+          await errno(steps.unmount(path)),
+          await errno(steps.stat(path)),
+          await errno(steps.bindReadOnly(path, 'ports/p1')),
+          await errno(steps.bindReadOnly('ports/p1', path)),
+        ]);
+        for (const result of results) expect(['EINVAL', 'ELOOP', 'EXDEV', 'ENOENT']).toContain(result);
+        expect(existsSync(join(node.root, 'outside/x'))).toBe(false);
+        expect(await node.run('grep', '-c', node.root, '/proc/self/mountinfo').catch(() => '0')).toBe('0');
+      });
+    },
   );
 
-describe.each(['../x', 'a/../../x', '/etc/x', 'link/x', 'inner/x', 'ports/..', '.', '', 'ports/', '..'])(
-  'path %p',
-  (path) => {
-    test('is refused by every step', async () => {
-      const results = await withHands(async (steps) => [
-        await errno(steps.mkdir(path, owner)),
-        await errno(steps.writeFile(path, owner, 'x')),
-        await errno(steps.unlink(path)),
-        await errno(steps.rmdir(path)),
-        await errno(steps.unmount(path)),
-        await errno(steps.stat(path)),
-        await errno(steps.bindReadOnly(path, 'ports/p1')),
-        await errno(steps.bindReadOnly('ports/p1', path)),
-      ]);
-      for (const result of results) expect(['EINVAL', 'ELOOP', 'EXDEV', 'ENOENT']).toContain(result);
-      expect(existsSync(join(node.root, 'outside/x'))).toBe(false);
-      expect(await node.run('grep', '-c', node.root, '/proc/self/mountinfo').catch(() => '0')).toBe('0');
+  test('a symbolic link as last component is never followed', async () => {
+    writeFileSync(join(node.root, 'outside/file'), 'old');
+    symlinkSync(join(node.root, 'outside/file'), join(run, 'to-file'));
+    const results = await withHands(async (steps) => [
+      (await steps.stat('to-file')).mode & 0o170000,
+      await errno(steps.mkdir('link', owner)),
+      await errno(steps.bindReadOnly('link', 'ports/p1')),
+      await errno(steps.bindReadOnly('ports/p1', 'link')),
+      await errno(steps.writeFile('to-file', owner, 'new')),
+    ]);
+    expect(results).toEqual([0o120000, 'EEXIST', 'ELOOP', 'ELOOP', 'done']);
+    expect(readFileSync(join(node.root, 'outside/file'), 'utf8')).toBe('old');
+    expect(readFileSync(join(run, 'to-file'), 'utf8')).toBe('new');
+  });
+
+  test('a mode is exact whatever the umask, and a file is whole or absent', async () => {
+    await withHands(async (steps) => {
+      await steps.mkdir('ports/wide', { mode: 0o1777, uid: 0, gid: 0 });
+      await steps.writeFile('ports/wide/f', { mode: 0o666, uid: 0, gid: 0 }, 'content');
+      expect(await errno(steps.writeFile('ports/wide', owner, 'x'))).toBe('EISDIR');
     });
-  },
-);
-
-test('a symbolic link as last component is never followed', async () => {
-  writeFileSync(join(node.root, 'outside/file'), 'old');
-  symlinkSync(join(node.root, 'outside/file'), join(run, 'to-file'));
-  const results = await withHands(async (steps) => [
-    (await steps.stat('to-file')).mode & 0o170000,
-    await errno(steps.mkdir('link', owner)),
-    await errno(steps.bindReadOnly('link', 'ports/p1')),
-    await errno(steps.bindReadOnly('ports/p1', 'link')),
-    await errno(steps.writeFile('to-file', owner, 'new')),
-  ]);
-  expect(results).toEqual([0o120000, 'EEXIST', 'ELOOP', 'ELOOP', 'done']);
-  expect(readFileSync(join(node.root, 'outside/file'), 'utf8')).toBe('old');
-  expect(readFileSync(join(run, 'to-file'), 'utf8')).toBe('new');
-});
-
-test('a mode is exact whatever the umask, and a file is whole or absent', async () => {
-  await withHands(async (steps) => {
-    await steps.mkdir('ports/wide', { mode: 0o1777, uid: 0, gid: 0 });
-    await steps.writeFile('ports/wide/f', { mode: 0o666, uid: 0, gid: 0 }, 'content');
-    expect(await errno(steps.writeFile('ports/wide', owner, 'x'))).toBe('EISDIR');
-  });
-  expect(statSync(join(run, 'ports/wide')).mode & 0o7777).toBe(0o1777);
-  expect(statSync(join(run, 'ports/wide/f')).mode & 0o7777).toBe(0o666);
-});
-
-test('a tap exists whole or not at all, and only ours is deleted', async () => {
-  const results = await withHands(async (steps) => {
-    const first = await errno(steps.tapAdd({ ...tap, mtu: 70_000 }));
-    const after = await errno(steps.linkGet('net1'));
-    await steps.tapAdd(tap);
-    return [
-      first,
-      after,
-      await errno(steps.tapAdd(tap)),
-      await errno(steps.tapDelete('net1', 'usvhost other')),
-      await errno(steps.tapDelete('lo', '')),
-      await errno(steps.tapDelete('net1', tap.alias)),
-      await errno(steps.tapDelete('net1', tap.alias)),
-    ];
-  });
-  expect(results).toEqual(['EINVAL', 'ENODEV', 'EEXIST', 'EPERM', 'EPERM', 'done', 'ENODEV']);
-});
-
-test('a multi-queue tap, addresses and routes of both families', async () => {
-  const ipv6 = { bytes: Uint8Array.from([0xfd, ...Array(14).fill(0), 5]), length: 64 };
-  await withHands(async (steps) => {
-    await steps.tapAdd({ ...tap, multiQueue: true });
-    await steps.addressAdd('net1', { bytes: Uint8Array.of(10, 1, 2, 3), length: 20 });
-    await steps.addressAdd('net1', ipv6);
-    await steps.linkUp('net1');
-    const destination = { bytes: Uint8Array.of(10, 50, 0, 0), length: 16 };
-    await steps.routeAdd('net1', { destination, mtu: 1300, advmss: 1200, priority: 7, table: 1000 });
-    const own = await steps.addressList('net1');
-    expect(own).toContainEqual({ bytes: Buffer.from(ipv6.bytes), length: 64 });
-    expect(await steps.addressList('lo')).toEqual([]);
-  });
-  expect(await pod.run('ip', '-o', 'addr', 'show', 'net1')).toContain('10.1.2.3/20 brd 10.1.15.255');
-  const route = await pod.run('ip', 'route', 'show', 'table', '1000');
-  expect(route).toMatch(/10\.50\.0\.0\/16 dev net1 .*scope link metric 7 .*mtu 1300 advmss 1200/u);
-  await withHands((steps) => steps.tapDelete('net1', tap.alias));
-});
-
-describe('a plugin', () => {
-  const spec = { command: 'ADD', timeoutMillis: 5000, stdin: Buffer.from('hello') };
-  const script = (name: string, text: string): string => {
-    const directory = join(node.root, 'bin');
-    mkdirSync(directory, { recursive: true });
-    writeFileSync(join(directory, name), `#!/bin/sh\n${text}\n`);
-    chmodSync(join(directory, name), 0o755);
-    return directory;
-  };
-  const exec = (name: string, text: string, more: object = {}) => {
-    const env = { CNI_PATH: `/nowhere::${script(name, text)}` };
-    return withHands((steps) => steps.exec({ plugin: name, ...spec, ...more }), env);
-  };
-
-  test('gets standard input and its command, and nothing of the shim', async () => {
-    const look = `ls -l /proc/$$/fd | grep -v ' [012] -> ' | grep -c -E 'socket:|net:|${run}'`;
-    const { exitStatus, stdout } = await exec(
-      'p1',
-      `cat; echo " $CNI_COMMAND $CNI_IFNAME"; ${look}; exit 7`,
-      {
-        command: 'CHECK',
-      },
-    );
-    expect(exitStatus).toBe(7);
-    expect(stdout.toString()).toBe('hello CHECK net1\n0\n');
+    expect(statSync(join(run, 'ports/wide')).mode & 0o7777).toBe(0o1777);
+    expect(statSync(join(run, 'ports/wide/f')).mode & 0o7777).toBe(0o666);
   });
 
-  test('of 1 MiB each way', async () => {
-    const stdin = Buffer.alloc(1 << 20, 'x');
-    expect((await exec('p2', 'cat', { stdin })).stdout).toHaveLength(stdin.length);
+  test('a tap exists whole or not at all, and only ours is deleted', async () => {
+    const results = await withHands(async (steps) => {
+      const first = await errno(steps.tapAdd({ ...tap, mtu: 70_000 }));
+      const after = await errno(steps.linkGet('net1'));
+      await steps.tapAdd(tap);
+      return [
+        first,
+        after,
+        await errno(steps.tapAdd(tap)),
+        await errno(steps.tapDelete('net1', 'usvhost other')),
+        await errno(steps.tapDelete('lo', '')),
+        await errno(steps.tapDelete('net1', tap.alias)),
+        await errno(steps.tapDelete('net1', tap.alias)),
+      ];
+    });
+    expect(results).toEqual(['EINVAL', 'ENODEV', 'EEXIST', 'EPERM', 'EPERM', 'done', 'ENODEV']);
   });
 
-  test('that ends by a signal, reads nothing, leaves a child behind, or takes too long', async () => {
-    const stdin = Buffer.alloc(1 << 19);
-    expect((await exec('p3', 'kill -TERM $$')).exitStatus).toBe(256 + 15);
-    expect((await exec('p4', 'exec 0<&-; echo done', { stdin })).stdout.toString()).toBe('done\n');
-    expect((await exec('p5', 'sleep 1 2>/dev/null & echo done')).stdout.toString()).toBe('done\n');
-    await expect(exec('p6', 'sleep 30', { timeoutMillis: 100 })).rejects.toThrow('ETIMEDOUT');
-    await expect(exec('p7', 'cat /dev/zero')).rejects.toThrow('EFBIG');
+  test('a multi-queue tap, addresses and routes of both families', async () => {
+    const ipv6 = { bytes: Uint8Array.from([0xfd, ...Array(14).fill(0), 5]), length: 64 };
+    await withHands(async (steps) => {
+      await steps.tapAdd({ ...tap, multiQueue: true });
+      await steps.addressAdd('net1', { bytes: Uint8Array.of(10, 1, 2, 3), length: 20 });
+      await steps.addressAdd('net1', ipv6);
+      await steps.linkUp('net1');
+      const destination = { bytes: Uint8Array.of(10, 50, 0, 0), length: 16 };
+      await steps.routeAdd('net1', { destination, mtu: 1300, advmss: 1200, priority: 7, table: 1000 });
+      const own = await steps.addressList('net1');
+      expect(own).toContainEqual({ bytes: Buffer.from(ipv6.bytes), length: 64 });
+      expect(await steps.addressList('lo')).toEqual([]);
+    });
+    expect(await pod.run('ip', '-o', 'addr', 'show', 'net1')).toContain('10.1.2.3/20 brd 10.1.15.255');
+    const route = await pod.run('ip', 'route', 'show', 'table', '1000');
+    expect(route).toMatch(/10\.50\.0\.0\/16 dev net1 .*scope link metric 7 .*mtu 1300 advmss 1200/u);
+    await withHands((steps) => steps.tapDelete('net1', tap.alias));
   });
 
-  test.each(['../bin/p1', '/bin/true', '', '.', '..', 'not-there'])('%p is not run', async (plugin) => {
-    const result = await withHands((steps) => errno(steps.exec({ plugin, ...spec })));
-    expect(['EINVAL', 'ENOENT']).toContain(result);
-  });
-});
+  describe('a plugin', () => {
+    const spec = { command: 'ADD', timeoutMillis: 5000, stdin: Buffer.from('hello') };
+    const script = (name: string, text: string): string => {
+      const directory = join(node.root, 'bin');
+      mkdirSync(directory, { recursive: true });
+      writeFileSync(join(directory, name), `#!/bin/sh\n${text}\n`);
+      chmodSync(join(directory, name), 0o755);
+      return directory;
+    };
+    const exec = (name: string, text: string, more: object = {}) => {
+      const env = { CNI_PATH: `/nowhere::${script(name, text)}` };
+      return withHands((steps) => steps.exec({ plugin: name, ...spec, ...more }), env);
+    };
 
-test('the binary is static, below 1 MB, and starts in less than 2 ms', () => {
-  expect(statSync(shimFile).size).toBeLessThan(1_000_000);
-  expect(readFileSync(shimFile).includes('/lib64/ld-linux')).toBe(false);
-  // The shell's own forks are in the time; 200 starts make the start of the shell itself disappear.
-  const script = `i=0; while [ $i -lt 200 ]; do "${shimFile}" </dev/null >/dev/null; i=$((i+1)); done`;
-  const env = { CNI_COMMAND: 'VERSION' };
-  execFileSync('/bin/sh', ['-c', script], { env });
-  const started = performance.now();
-  execFileSync('/bin/sh', ['-c', script], { env });
-  expect((performance.now() - started) / 200).toBeLessThan(2);
+    test('gets standard input and its command, and nothing of the shim', async () => {
+      const look = `ls -l /proc/$$/fd | grep -v ' [012] -> ' | grep -c -E 'socket:|net:|${run}'`;
+      const { exitStatus, stdout } = await exec(
+        'p1',
+        `cat; echo " $CNI_COMMAND $CNI_IFNAME"; ${look}; exit 7`,
+        {
+          command: 'CHECK',
+        },
+      );
+      expect(exitStatus).toBe(7);
+      expect(stdout.toString()).toBe('hello CHECK net1\n0\n');
+    });
+
+    test('of 1 MiB each way', async () => {
+      const stdin = Buffer.alloc(1 << 20, 'x');
+      expect((await exec('p2', 'cat', { stdin })).stdout).toHaveLength(stdin.length);
+    });
+
+    test('that ends by a signal, reads nothing, leaves a child behind, or takes too long', async () => {
+      const stdin = Buffer.alloc(1 << 19);
+      expect((await exec('p3', 'kill -TERM $$')).exitStatus).toBe(256 + 15);
+      expect((await exec('p4', 'exec 0<&-; echo done', { stdin })).stdout.toString()).toBe('done\n');
+      expect((await exec('p5', 'sleep 1 2>/dev/null & echo done')).stdout.toString()).toBe('done\n');
+      await expect(exec('p6', 'sleep 30', { timeoutMillis: 100 })).rejects.toThrow('ETIMEDOUT');
+      await expect(exec('p7', 'cat /dev/zero')).rejects.toThrow('EFBIG');
+    });
+
+    test.each(['../bin/p1', '/bin/true', '', '.', '..', 'not-there'])('%p is not run', async (plugin) => {
+      const result = await withHands((steps) => errno(steps.exec({ plugin, ...spec })));
+      expect(['EINVAL', 'ENOENT']).toContain(result);
+    });
+  });
+
+  test('the binary is static, below 1 MB, and starts in less than 2 ms', () => {
+    expect(statSync(shimFile).size).toBeLessThan(1_000_000);
+    expect(readFileSync(shimFile).includes('/lib64/ld-linux')).toBe(false);
+    // The shell's own forks are in the time; 200 starts make the start of the shell itself disappear.
+    const script = `i=0; while [ $i -lt 200 ]; do "${shimFile}" </dev/null >/dev/null; i=$((i+1)); done`;
+    const env = { CNI_COMMAND: 'VERSION' };
+    execFileSync('/bin/sh', ['-c', script], { env });
+    const started = performance.now();
+    execFileSync('/bin/sh', ['-c', script], { env });
+    expect((performance.now() - started) / 200).toBeLessThan(2);
+  });
 });
