@@ -10,9 +10,10 @@ import { reportOf } from '../lib/report.ts';
 import description from '../package.json' with { type: 'json' };
 import * as agent from './commands/agent.ts';
 import * as dataplane from './commands/dataplane.ts';
+import * as demo from './commands/demo.ts';
 import * as switchCommand from './commands/switch.ts';
 
-const commands = [switchCommand, agent, dataplane];
+const commands = [switchCommand, agent, dataplane, demo];
 
 function createProgram(): Command {
   const program = new Command('usvhost')

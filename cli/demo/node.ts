@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The node of the demo: the real switch and the real agent as processes of their own below a temporary root, and a
+// kubelet's half of the device plugin API.
+
+import { EventEmitter, once } from 'node:events';
+import { existsSync, watch } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type ClientReadableStream, Metadata } from '@grpc/grpc-js';
+import { type HostPaths, hostPaths } from '../../lib/names.ts';
+import { unary } from '../../proto/call.ts';
+import type { ListPortsResponse__Output } from '../../proto/gen/usvhost/switch/v1/ListPortsResponse.ts';
+import type { Port__Output } from '../../proto/gen/usvhost/switch/v1/Port.ts';
+import type { PortEvent__Output } from '../../proto/gen/usvhost/switch/v1/PortEvent.ts';
+import { Switch } from '../../proto/load.ts';
+import { dial } from '../../proto/unix.ts';
+import { type FakeKubelet, startFakeKubelet } from '../../test/fakes/kubelet.ts';
+import { Child } from './process.ts';
+
+export const project = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+export const shimFile = `${project}/build/native/usvhost`;
+
+/** How to run a command of `usvhost` from the tree at `tree`. */
+export function usvhostCommand(...args: readonly string[]): string[] {
+  return [process.execPath, `${project}/cli/usvhost.ts`, ...args];
+}
+
+/** Resolves when the path exists; its directory must. */
+async function exists(path: string): Promise<void> {
+  const events = watch(dirname(path));
+  try {
+    await new Promise<void>((resolve, reject) => {
+      events.on('error', reject);
+      events.on('change', (_, name) => {
+        if (String(name) === basename(path) && existsSync(path)) resolve();
+      });
+      // After the watch has begun: it may have been there before.
+      if (existsSync(path)) resolve();
+    });
+  } finally {
+    events.close();
+  }
+}
+
+export class DemoNode {
+  readonly paths: HostPaths;
+  readonly kubelet: FakeKubelet;
+  readonly #agent: Child;
+  #switch: Child;
+  readonly #client: InstanceType<typeof Switch>;
+  readonly #states = new Map<string, Port__Output>();
+  readonly #features = new Map<string, bigint>();
+  readonly #changed = new EventEmitter();
+  #events: ClientReadableStream<PortEvent__Output> | undefined;
+
+  private constructor(paths: HostPaths, kubelet: FakeKubelet, switchProcess: Child, agent: Child) {
+    this.paths = paths;
+    this.kubelet = kubelet;
+    this.#switch = switchProcess;
+    this.#agent = agent;
+    this.#client = dial(Switch, paths.switchSocket);
+    this.#watch();
+  }
+
+  /** `tunDevice`: the node that Allocate hands to pods. */
+  static async start(root: string, tunDevice: string): Promise<DemoNode> {
+    const paths = hostPaths(root);
+    const kubelet = await startFakeKubelet({ root });
+    const switchProcess = startSwitch(root);
+    const agent = new Child('usvhost agent', usvhostCommand('agent', '--root', root), {
+      env: { USVHOST_AGENT_TUN_DEVICE: tunDevice },
+    });
+    const node = new DemoNode(paths, kubelet, switchProcess, agent);
+    try {
+      // The agent has made the directory by the time it registers.
+      await agent.whileRunning(kubelet.capacity('usvhost.io/port'));
+      await agent.whileRunning(exists(paths.agentSocket));
+      await switchProcess.whileRunning(exists(paths.switchSocket));
+      // The device plugin counts its devices as healthy once the agent has seen the switch.
+      const healthy = (): boolean =>
+        [...(kubelet.devices('usvhost.io/port')?.values() ?? [])].includes('Healthy');
+      await agent.whileRunning(kubelet.until(healthy, 'healthy ports'));
+    } catch (error) {
+      await node.close();
+      throw error;
+    }
+    return node;
+  }
+
+  async ports(): Promise<ReadonlyMap<string, Port__Output>> {
+    const { ports } = await unary<ListPortsResponse__Output>((done) => this.#client.ListPorts({}, done), {
+      peer: 'the switch',
+      unreachable: 'USV_SWITCH_UNREACHABLE',
+    });
+    return new Map(ports.map((port) => [port.spec?.name ?? '', port]));
+  }
+
+  /** Resolves when the port has a front-end with running rings. */
+  async portUp(name: string): Promise<void> {
+    while (this.#states.get(name)?.state !== 'up') await once(this.#changed, 'change');
+  }
+
+  /** Virtio features that the port's last front-end had negotiated, 0n before the first. */
+  features(name: string): bigint {
+    return this.#features.get(name) ?? 0n;
+  }
+
+  /** Follows the ports until the stream ends, which it does with the switch. */
+  #watch(): void {
+    const events = this.#client.WatchPorts({}, new Metadata({ waitForReady: true }));
+    events.on('data', ({ snapshot, changed, removed }: PortEvent__Output) => {
+      if (snapshot) this.#states.clear();
+      for (const port of snapshot?.ports ?? (changed?.port ? [changed.port] : [])) {
+        const name = port.spec?.name ?? '';
+        this.#states.set(name, port);
+        if (port.state === 'up') this.#features.set(name, BigInt(port.features));
+      }
+      if (removed) this.#states.delete(removed);
+      this.#changed.emit('change');
+    });
+    // The switch is gone: whoever waits for a port asks its process too (Child.whileRunning).
+    events.on('error', () => this.#states.clear());
+    this.#events = events;
+  }
+
+  /** kill -9 of the switch, and a new one. Returns when the new one answers. */
+  async restartSwitch(): Promise<void> {
+    await this.#switch.stop('SIGKILL');
+    this.#switch = startSwitch(this.paths.root);
+    this.#watch();
+    await this.#switch.whileRunning(
+      new Promise<void>((resolve, reject) => {
+        this.#client.waitForReady(new Date(Date.now() + 10_000), (error) => {
+          if (error) reject(error);
+          else resolve();
+        });
+      }),
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#events?.cancel();
+    this.#client.close();
+    await this.#agent.stop();
+    await this.#switch.stop();
+    await this.kubelet.close();
+  }
+}
+
+function startSwitch(root: string): Child {
+  return new Child('usvhost switch', usvhostCommand('switch', '--root', root));
+}
