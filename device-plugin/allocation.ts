@@ -15,7 +15,7 @@ import type { DevicePool } from './pool.ts';
 const containerTun = '/dev/net/tun';
 
 /** Version of the variables below; it changes when the meaning of one changes. */
-export const contractVersion = '1';
+const contractVersion = '1';
 
 export interface AllocationOptions {
   readonly pool: DevicePool;

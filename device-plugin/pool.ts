@@ -6,7 +6,7 @@
 import { usvError } from '../lib/errors.ts';
 
 /** The two words the kubelet knows (device plugin API v1beta1, Device.health). */
-export type Health = 'Healthy' | 'Unhealthy';
+type Health = 'Healthy' | 'Unhealthy';
 
 export interface PoolDevice {
   readonly id: string;

@@ -21,7 +21,7 @@ export const pluginOptions: DevicePluginOptions = {
 };
 
 /** The open ListAndWatch streams. The kubelet holds one; while it holds none it counts our devices as unhealthy. */
-export interface ListStreams {
+interface ListStreams {
   readonly size: number;
   /** Ends all streams without a last list: an empty one would take the devices from running pods. */
   close(): void;

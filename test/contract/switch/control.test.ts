@@ -216,7 +216,7 @@ describe.each(dataPlanes)('with %s', (_, createNative) => {
       expect(events.length).toBeLessThan(100);
       const view = new Set<string>();
       for (const { changed, removed } of events) {
-        if (changed != null) view.add(changed.port?.spec?.name ?? '');
+        if (changed !== undefined && changed !== null) view.add(changed.port?.spec?.name ?? '');
         if (removed !== undefined) view.delete(removed);
       }
       expect([...view]).toEqual(['last']);
