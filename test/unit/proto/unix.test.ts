@@ -4,7 +4,7 @@
 
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Server } from '@grpc/grpc-js';
+import { Metadata, Server } from '@grpc/grpc-js';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { usvFailure } from '../../../lib/errors.ts';
 import { handleUnary, unary } from '../../../proto/call.ts';
@@ -96,8 +96,13 @@ describe('serve', () => {
     const prepare = (): void => {
       order.push(existsSync(socketPath) ? 'prepare' : 'too early');
     };
-    const starting = start({ socketPath, mode: 0o600, prepare }, () => order.push('request'));
-    await Promise.all([starting.then(() => call(socketPath))]);
+    // Waits for a server that is not there yet, so that the request is there as soon as it can be.
+    const client = dial(Registration, socketPath);
+    clients.push(client);
+    const metadata = new Metadata({ waitForReady: true });
+    const answer = unary((done) => client.Register({ resource_name: 'x' }, metadata, done), peer);
+    await start({ socketPath, mode: 0o600, prepare }, () => order.push('request'));
+    await answer;
     expect(order).toEqual(['prepare', 'request']);
   });
 
