@@ -8,7 +8,7 @@ import type { Attachment } from './attachment.ts';
 import type { PluginConfig } from './config.ts';
 import type { CniIp } from './result.ts';
 
-export interface PortDocument {
+interface PortDocument {
   readonly version: 1;
   readonly ifname: string;
   readonly socket: { readonly pod: string; readonly host: string };

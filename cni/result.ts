@@ -48,7 +48,7 @@ export const resultSchema = z.looseObject({
 });
 
 export type CniResult = z.output<typeof resultSchema>;
-export type CniInterface = z.output<typeof networkInterface>;
+type CniInterface = z.output<typeof networkInterface>;
 export type CniIp = z.output<typeof ip>;
 export type CniRoute = z.output<typeof route>;
 

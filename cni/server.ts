@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
-import { UsvhostError, usvFailure } from '../lib/errors.ts';
+import { type UsvhostError, usvFailure } from '../lib/errors.ts';
 import { fileIdentity, releaseSocketName, takeSocketName } from '../proto/socket-file.ts';
 import type { CallLog } from './call.ts';
 import { FrameReader } from './frame-reader.ts';

@@ -10,7 +10,7 @@ import type { FrameReader } from './frame-reader.ts';
 import * as wire from './shim-protocol.ts';
 
 /** What a step failed with; the `cause` of the error that the step throws. */
-export class StepErrno extends Error {
+class StepErrno extends Error {
   /** Name of the errno, for example `EEXIST`. */
   readonly errno: string;
 
