@@ -5,7 +5,7 @@
 
 import { usvError, usvFailure } from '../../lib/errors.ts';
 import { hostPaths } from '../../lib/names.ts';
-import { derivedMac, parseAddress, parseCidr } from '../addresses.ts';
+import { contains, derivedMac, parseAddress, parseCidr } from '../addresses.ts';
 import { type Attachment, attachmentPaths, attachmentPort, tapAlias } from '../attachment.ts';
 import type { Call, CniDeps } from '../call.ts';
 import { givenDevice, ownAddresses, type PluginConfig, readConfig } from '../config.ts';
@@ -143,7 +143,8 @@ async function lease(steps: Steps, { config, delegation }: Plan, undo: UndoStack
   if (delegation === undefined) {
     const gateway = config.gateway;
     const ips = ownAddresses(config).map((address) => {
-      const near = gateway !== undefined && gateway.includes(':') === address.includes(':');
+      const near =
+        gateway !== undefined && contains(parsed(parseCidr, address), parsed(parseAddress, gateway));
       return near ? { address, gateway } : { address };
     });
     return { ips, routes: [], dns: config.dns };

@@ -113,10 +113,17 @@ onNode('attachments', () => {
   });
 
   test('endpoint socket: no tap, the same result', async () => {
-    const config = node.config(pod, { endpoint: 'socket', ips: ['10.1.2.3/24'], gateway: '10.1.2.1' });
+    const config = node.config(pod, {
+      endpoint: 'socket',
+      ips: ['10.5.5.5/24', '10.1.2.3/24'],
+      gateway: '10.1.2.1',
+    });
     const added = await node.cni('ADD', pod, config);
     expect(added.json.interfaces[0]).toMatchObject({ name: 'net1', sandbox: pod.netns, mtu: 1500 });
-    expect(added.json.ips).toEqual([{ interface: 0, address: '10.1.2.3/24', gateway: '10.1.2.1' }]);
+    expect(added.json.ips).toEqual([
+      { interface: 0, address: '10.5.5.5/24' },
+      { interface: 0, address: '10.1.2.3/24', gateway: '10.1.2.1' },
+    ]);
     expect([...(await links(pod)).keys()]).toEqual(['lo']);
     expect(await node.cni('CHECK', pod, { ...config, prevResult: added.json })).toMatchObject({ code: 0 });
     expect(await node.cni('DEL', pod, config)).toMatchObject({ code: 0 });
