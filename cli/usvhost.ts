@@ -47,7 +47,9 @@ process.stdout.on('error', (error) => {
 });
 
 try {
-  process.exitCode = await runCommandLine(process.argv.slice(2));
+  const status = await runCommandLine(process.argv.slice(2));
+  // A command that ran to its end may have set a status of its own (an interrupted demo).
+  if (status !== 0) process.exitCode = status;
 } catch (error) {
   const { text, exitCode } = reportOf(error);
   process.stderr.write(text);
