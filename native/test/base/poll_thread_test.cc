@@ -102,8 +102,8 @@ TEST_CASE("more than one batch of ready descriptors wakes the thread, and unwatc
     CHECK(eventually([&] { return thread.sleeps() > sleeps; }));
   }
   for (Fd& event : events) thread.unwatch(event.get());
-  thread.wake();
   uint64_t settled = thread.sleeps();
+  thread.wake();
   REQUIRE(eventually([&] { return thread.sleeps() > settled; }));
   uint64_t polls;
   // Two looks at the same number, a burst of writes between: a thread that still watched would have polled.
