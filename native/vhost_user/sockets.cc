@@ -27,13 +27,14 @@ Status open_socket(Fd& out) {
 }
 
 Status remove_stale(const std::string& path) {
-  struct stat facts {};
+  struct stat facts{};
   if (lstat(path.c_str(), &facts) != 0) return {};
   if (!S_ISSOCK(facts.st_mode)) {
     return failure("USV_PORT_OCCUPIED", "expected a free socket path, got another kind of file at %s", path.c_str());
   }
   Fd probe;
-  if (connect_to(path, probe).ok()) {
+  // Only a refused connection proves that nobody serves the path: a full backlog fails too, and is not stale.
+  if (Status status = connect_to(path, probe); status.ok() || strcmp(status.code, "USV_SOCKET_MISSING") != 0) {
     return failure("USV_PORT_OCCUPIED", "expected a free socket path, got one that is being served: %s", path.c_str());
   }
   if (unlink(path.c_str()) != 0 && errno != ENOENT) return system_failure("USV_IO", "unlink " + path);
