@@ -43,7 +43,8 @@ bool eventually(Condition condition) {
 /** Entries of a directory of /proc/self: "fd" for open descriptors, "task" for threads. */
 inline size_t process_count(const char* what) {
   size_t count = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(std::string("/proc/self/") + what)) count++;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(std::string("/proc/self/") + what))
+    count++;
   return count;
 }
 inline size_t open_descriptors() { return process_count("fd"); }
@@ -97,9 +98,7 @@ class SwitchFixture {
     FAIL("no port named ", name);
     return {};
   }
-  uint64_t counter(const std::string& name, Counter which) {
-    return port(name).counters.get(which);
-  }
+  uint64_t counter(const std::string& name, Counter which) { return port(name).counters.get(which); }
   bool in_state(const std::string& name, PortState state) { return port(name).state == state; }
   /** Whether an event of `name` has been sent whose reason contains `text`. */
   bool told(const std::string& name, const std::string& text) {

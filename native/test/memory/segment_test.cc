@@ -76,7 +76,7 @@ TEST_CASE("a file of /dev/shm has no name, cannot be sealed, and says so") {
   REQUIRE(segment.create(of(SegmentKind::kShm, 4096)).ok());
   CHECK(names() == before);
   CHECK_FALSE(segment.sealed());
-  struct stat facts {};
+  struct stat facts{};
   REQUIRE(fstat(segment.fd(), &facts) == 0);
   CHECK(facts.st_nlink == 0);
   CHECK((facts.st_mode & 0777) == 0600);

@@ -116,8 +116,7 @@ TEST_CASE("chains that must not be walked") {
            a.ring.describe(i, a.data(), 1, kNext, next);
          }
        }},
-      {"next is the queue size", RingError::kNext,
-       [](Attacked& a) { a.ring.describe(0, a.data(), 1, kNext, kSize); }},
+      {"next is the queue size", RingError::kNext, [](Attacked& a) { a.ring.describe(0, a.data(), 1, kNext, kSize); }},
       {"next is 65535", RingError::kNext, [](Attacked& a) { a.ring.describe(0, a.data(), 1, kNext, 0xffff); }},
       {"writable in a readable chain", RingError::kDirection,
        [](Attacked& a) { a.ring.describe(0, a.data(), 1, kWrite); }},
