@@ -26,7 +26,7 @@ EngineOptions read_engine(const Napi::Object& from) {
   }
   if (kind == "responder") return ResponderOptions{mac(from, "mac"), u32(from, "ip")};
   if (kind == "ping") {
-    return PingOptions{mac(from, "mac"),      u32(from, "source"),         u32(from, "destination"),
+    return PingOptions{mac(from, "mac"),   u32(from, "source"),         u32(from, "destination"),
                        u32(from, "count"), u32(from, "intervalMillis"), u32(from, "timeoutMillis")};
   }
   if (kind == "tap") return TapOptions{text(from, "device"), text(from, "node"), boolean(from, "multiQueue")};
@@ -63,9 +63,10 @@ DataplaneOptions read_options(const Napi::Object& from) {
 }  // namespace
 
 Napi::Function JsDataplane::define(Napi::Env env) {
-  return DefineClass(env, "NativeDataplane",
-                     {InstanceMethod<&JsDataplane::report>("report"), InstanceMethod<&JsDataplane::set_running>("setRunning"),
-                      InstanceMethod<&JsDataplane::close_from_js>("close")});
+  return DefineClass(
+      env, "NativeDataplane",
+      {InstanceMethod<&JsDataplane::report>("report"), InstanceMethod<&JsDataplane::set_running>("setRunning"),
+       InstanceMethod<&JsDataplane::close_from_js>("close")});
 }
 
 JsDataplane::JsDataplane(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JsDataplane>(info) {

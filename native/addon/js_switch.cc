@@ -48,9 +48,9 @@ SwitchOptions read_options(const Napi::Object& from) {
 
 Napi::Function JsSwitch::define(Napi::Env env) {
   return DefineClass(env, "NativeSwitch",
-                     {InstanceMethod<&JsSwitch::add_port>("addPort"), InstanceMethod<&JsSwitch::remove_port>("removePort"),
-                      InstanceMethod<&JsSwitch::ports>("ports"), InstanceMethod<&JsSwitch::sleeps>("sleeps"),
-                      InstanceMethod<&JsSwitch::close_from_js>("close")});
+                     {InstanceMethod<&JsSwitch::add_port>("addPort"),
+                      InstanceMethod<&JsSwitch::remove_port>("removePort"), InstanceMethod<&JsSwitch::ports>("ports"),
+                      InstanceMethod<&JsSwitch::sleeps>("sleeps"), InstanceMethod<&JsSwitch::close_from_js>("close")});
 }
 
 JsSwitch::JsSwitch(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JsSwitch>(info) {

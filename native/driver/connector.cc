@@ -68,8 +68,8 @@ void Connector::run() {
       if (fds[i + 1].revents != 0) on_readable(session, now);
       if (!session.stream) continue;
       if (!session.up && now >= session.deadline) {
-        close(session, failure("USV_HANDSHAKE", "expected an answer within %u ms, got silence", options_.handshake_millis),
-              now);
+        close(session,
+              failure("USV_HANDSHAKE", "expected an answer within %u ms, got silence", options_.handshake_millis), now);
       } else if (session.up && session.port->broken()) {
         close(session, failure("USV_RING", "expected used entries that are outstanding, got others from the back-end"),
               now);
@@ -139,7 +139,8 @@ void Connector::on_readable(Session& session, uint64_t now) {
         // A back-end that holds a connection already closes the next one at once.
         close(session,
               session.up ? failure("USV_SWITCH_UNREACHABLE", "the back-end closed the connection")
-                         : failure("USV_PORT_BUSY", "expected a handshake, got the end: is the port in use by another driver?"),
+                         : failure("USV_PORT_BUSY",
+                                   "expected a handshake, got the end: is the port in use by another driver?"),
               now);
         return;
       case MessageStream::Progress::kMessage: break;

@@ -19,8 +19,8 @@ namespace usvhost {
 struct LinkEvent {
   std::string port;
   bool up;
-  std::string reason;      // "" when up, else "CODE: text"
-  uint64_t features = 0;   // negotiated, when up
+  std::string reason;     // "" when up, else "CODE: text"
+  uint64_t features = 0;  // negotiated, when up
 };
 
 struct ConnectorOptions {

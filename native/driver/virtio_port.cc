@@ -60,7 +60,8 @@ void VirtioPort::set_up(const PollThread& thread) {
 }
 
 void VirtioPort::serve_control() {
-  if (link_.load(std::memory_order_acquire) != Link::kResetting) [[likely]] return;
+  if (link_.load(std::memory_order_acquire) != Link::kResetting) [[likely]]
+    return;
   reset();
   link_.store(Link::kReady, std::memory_order_release);
   link_.notify_all();
@@ -112,7 +113,8 @@ uint32_t VirtioPort::receive(Packet* out, uint32_t max) {
     out[taken++] = {buffer, written - kHeaderBytes};
     bytes += written - kHeaderBytes;
   }
-  if (receive_.broken()) [[unlikely]] broken_.store(true, std::memory_order_relaxed);
+  if (receive_.broken()) [[unlikely]]
+    broken_.store(true, std::memory_order_relaxed);
   if (count != 0) {
     DriverCounters::add(counters_.rx_packets, taken);
     DriverCounters::add(counters_.rx_bytes, bytes);
@@ -128,7 +130,8 @@ void VirtioPort::reclaim() {
     if (!transmit_.take_used(buffer, written)) break;
     pool_.give(buffer);
   }
-  if (transmit_.broken()) [[unlikely]] broken_.store(true, std::memory_order_relaxed);
+  if (transmit_.broken()) [[unlikely]]
+    broken_.store(true, std::memory_order_relaxed);
 }
 
 uint32_t VirtioPort::transmit(const Packet* packets, uint32_t count) {
@@ -152,7 +155,8 @@ uint32_t VirtioPort::transmit(const Packet* packets, uint32_t count) {
 
 void VirtioPort::transmit_or_drop(const Packet* packets, uint32_t count) {
   uint32_t sent = transmit(packets, count);
-  if (sent == count) [[likely]] return;
+  if (sent == count) [[likely]]
+    return;
   DriverCounters::add(up() ? counters_.tx_drop_full : counters_.tx_drop_down, count - sent);
   for (uint32_t i = sent; i < count; i++) pool_.give(packets[i].buffer);
 }

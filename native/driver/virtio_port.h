@@ -9,9 +9,9 @@
 #include "base/poll_thread.h"
 #include "memory/address.h"
 #include "memory/buffer_pool.h"
+#include "vhost_user/front_end.h"
 #include "virtio/features.h"
 #include "virtio/split_driver.h"
-#include "vhost_user/front_end.h"
 
 namespace usvhost {
 

@@ -101,12 +101,12 @@ DataplaneReport Dataplane::report() const {
     auto metric = [](const char* name, const std::atomic<uint64_t>& value) {
       return Metric{name, static_cast<double>(value.load(std::memory_order_relaxed))};
     };
-    report.ports.push_back({port->options().name,
-                            {metric("rx_packets", counters.rx_packets), metric("rx_bytes", counters.rx_bytes),
-                             metric("tx_packets", counters.tx_packets), metric("tx_bytes", counters.tx_bytes),
-                             metric("rx_drop_length", counters.rx_drop_length),
-                             metric("tx_drop_full", counters.tx_drop_full),
-                             metric("tx_drop_down", counters.tx_drop_down), metric("tx_lost", counters.tx_lost)}});
+    report.ports.push_back(
+        {port->options().name,
+         {metric("rx_packets", counters.rx_packets), metric("rx_bytes", counters.rx_bytes),
+          metric("tx_packets", counters.tx_packets), metric("tx_bytes", counters.tx_bytes),
+          metric("rx_drop_length", counters.rx_drop_length), metric("tx_drop_full", counters.tx_drop_full),
+          metric("tx_drop_down", counters.tx_drop_down), metric("tx_lost", counters.tx_lost)}});
   }
   report.engine = engine_->report();
   return report;

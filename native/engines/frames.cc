@@ -156,7 +156,8 @@ bool parse_echo_reply(const uint8_t* frame, uint32_t length, uint16_t id, uint16
 void fill_test_payload(uint8_t* frame, uint32_t length, uint64_t sequence) {
   store_be16(frame + 12, kTestEtherType);
   memcpy(frame + kEthernetBytes, &sequence, sizeof sequence);
-  for (uint32_t i = kTestHeaderBytes; i < length; i++) frame[i] = static_cast<uint8_t>(sequence * 31 + i * 7 + (i >> 8));
+  for (uint32_t i = kTestHeaderBytes; i < length; i++)
+    frame[i] = static_cast<uint8_t>(sequence * 31 + i * 7 + (i >> 8));
 }
 
 bool check_test_payload(const uint8_t* frame, uint32_t length, uint64_t& sequence) {

@@ -58,8 +58,8 @@ void Ping::send(uint64_t now) {
   sent_at_.push_back(now);
   answered_.push_back(false);
   sent_.store(static_cast<uint32_t>(sent_at_.size()), std::memory_order_relaxed);
-  transmit(build_echo_request(frame, {options_.mac, peer_, options_.source, options_.destination, kId, sequence,
-                                      kPayloadBytes}),
+  transmit(build_echo_request(
+               frame, {options_.mac, peer_, options_.source, options_.destination, kId, sequence, kPayloadBytes}),
            buffer);
   bool last = sent_at_.size() == options_.count;
   next_send_ = now + (last ? options_.timeout_millis : options_.interval_millis) * kMilli;

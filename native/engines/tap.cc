@@ -13,11 +13,13 @@ namespace usvhost {
 
 Status Tap::open() {
   if (options_.device.empty() || options_.device.size() >= IFNAMSIZ) {
-    return failure("USV_TAP", "expected an interface name of 1 to %d bytes, got %zu", IFNAMSIZ - 1, options_.device.size());
+    return failure("USV_TAP", "expected an interface name of 1 to %d bytes, got %zu", IFNAMSIZ - 1,
+                   options_.device.size());
   }
   // Without this look TUNSETIFF would try to create a device of that name, and then blame a missing capability.
   if (if_nametoindex(options_.device.c_str()) == 0) {
-    return failure("USV_TAP", "expected a tap device named %s in this network namespace, got none", options_.device.c_str());
+    return failure("USV_TAP", "expected a tap device named %s in this network namespace, got none",
+                   options_.device.c_str());
   }
   tap_.reset(::open(options_.node.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!tap_) return system_failure("USV_TAP", "open " + options_.node);

@@ -10,9 +10,9 @@
 namespace usvhost {
 
 struct TapOptions {
-  std::string device;                   // the interface's name, 1 to 15 bytes
+  std::string device;  // the interface's name, 1 to 15 bytes
   std::string node = "/dev/net/tun";
-  bool multi_queue = false;             // how the tap was created; the kernel refuses the other way
+  bool multi_queue = false;  // how the tap was created; the kernel refuses the other way
 };
 
 class Tap final : public Engine {

@@ -10,12 +10,12 @@ namespace usvhost {
 
 struct TrafficOptions {
   bool transmit = false;
-  bool verify = false;      // each frame has a pattern of its own, and each received frame is compared with it
-  uint32_t size = 60;       // bytes from destination address to end of payload, 60 to 2048
-  uint64_t limit = 0;       // frames to send, 0: without end
+  bool verify = false;  // each frame has a pattern of its own, and each received frame is compared with it
+  uint32_t size = 60;   // bytes from destination address to end of payload, 60 to 2048
+  uint64_t limit = 0;   // frames to send, 0: without end
   MacAddress source_mac = 0;
   MacAddress destination_mac = 0;
-  bool running = true;      // false: waits for set_running(true)
+  bool running = true;  // false: waits for set_running(true)
 };
 
 class Traffic final : public Engine {

@@ -71,7 +71,7 @@ Status FaultGuard::install() {
   int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (event < 0) return system_failure("USV_IO", "eventfd");
   fault_event.store(event);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_sigaction = on_sigbus;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
   sigemptyset(&action.sa_mask);

@@ -42,7 +42,7 @@ Status check_claim(const RegionClaim& claim, std::span<const RegionClaim> earlie
 }  // namespace
 
 Status RegionTable::map_one(const RegionClaim& claim, int file, Region& region) {
-  struct stat facts {};
+  struct stat facts{};
   if (fstat(file, &facts) != 0) return system_failure("USV_REGION", "fstat of a memory region's file");
   if (!S_ISREG(facts.st_mode)) return failure("USV_REGION", "expected a memory file for a region, got another kind");
   uint64_t end = claim.mmap_offset + claim.size;
@@ -50,14 +50,14 @@ Status RegionTable::map_one(const RegionClaim& claim, int file, Region& region) 
     return failure("USV_REGION", "expected a region inside its file of %lld bytes, got one that ends at %" PRIu64,
                    static_cast<long long>(facts.st_size), end);
   }
-  struct statfs fs {};
+  struct statfs fs{};
   if (fstatfs(file, &fs) != 0) return system_failure("USV_REGION", "fstatfs of a memory region's file");
   uint64_t page = fs.f_type == HUGETLBFS_MAGIC ? static_cast<uint64_t>(fs.f_bsize) : 4096;
   uint64_t start = claim.mmap_offset / page * page;
   uint64_t length = (end + page - 1) / page * page - start;
   // The pod has faulted its pages in itself; mapping must not make the switch allocate on its behalf.
-  void* mapping = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file,
-                       static_cast<off_t>(start));
+  void* mapping =
+      mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file, static_cast<off_t>(start));
   if (mapping == MAP_FAILED) return system_failure("USV_REGION", "mmap of a memory region");
   int guard = FaultGuard::add(mapping, length);
   if (guard < 0) {
@@ -77,8 +77,8 @@ Status RegionTable::map_one(const RegionClaim& claim, int file, Region& region) 
 Status RegionTable::map(std::span<const RegionClaim> claims, std::span<const Fd> files) {
   clear();
   if (claims.empty() || claims.size() > kMaxRegions || claims.size() != files.size()) {
-    return failure("USV_REGION", "expected 1 to %zu regions with a file each, got %zu with %zu", kMaxRegions, claims.size(),
-                   files.size());
+    return failure("USV_REGION", "expected 1 to %zu regions with a file each, got %zu with %zu", kMaxRegions,
+                   claims.size(), files.size());
   }
   for (size_t i = 0; i < claims.size(); i++) {
     Status status = check_claim(claims[i], claims.first(i));

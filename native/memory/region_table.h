@@ -44,7 +44,8 @@ class RegionTable {
   /** A guest address with its length, or null when not all of [address, address + length) lies in one region. */
   uint8_t* translate(uint64_t address, uint64_t length) const {
     uint64_t offset = address - regions_[0].guest_address;
-    if (offset < regions_[0].size && length <= regions_[0].size - offset) [[likely]] return regions_[0].base + offset;
+    if (offset < regions_[0].size && length <= regions_[0].size - offset) [[likely]]
+      return regions_[0].base + offset;
     return translate_others(address, length);
   }
   /** The same for an address of the front-end's own process: only the ring addresses of SET_VRING_ADDR are such. */

@@ -46,7 +46,7 @@ Status Segment::create(const SegmentOptions& options) {
     const std::string directory = options.directory.empty() ? "/dev/shm" : options.directory;
     fd = open_unlinked(directory, status);
     if (!fd) return status;
-    struct statfs fs {};
+    struct statfs fs{};
     if (fstatfs(fd.get(), &fs) != 0) return system_failure("USV_MEMORY", "fstatfs " + directory);
     bool huge = fs.f_type == HUGETLBFS_MAGIC;
     if (options.kind == SegmentKind::kHugetlbfs && !huge) {

@@ -49,8 +49,7 @@ int AgentLink::connect(const char* socketPath) {
   if (!socket_.valid()) return errno;
   if (setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &kTimeout, sizeof kTimeout) != 0) return errno;
   if (setsockopt(socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &kTimeout, sizeof kTimeout) != 0) return errno;
-  return ::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0
-                                                                                                    : errno;
+  return ::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? 0 : errno;
 }
 
 int AgentLink::send(Kind kind, uint32_t sequence, const void* head, size_t headSize, const void* tail,

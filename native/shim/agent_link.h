@@ -15,8 +15,7 @@ class AgentLink {
 
   // Both return errno: EPROTO for a frame that breaks the rules, ECONNRESET when the agent is gone,
   // ETIMEDOUT.
-  int send(Kind kind, uint32_t sequence, const void* head, size_t headSize, const void* tail,
-           size_t tailSize);
+  int send(Kind kind, uint32_t sequence, const void* head, size_t headSize, const void* tail, size_t tailSize);
   int receive(FrameHeader* header, Bytes* body);
 
  private:

@@ -70,11 +70,9 @@ void scanVersion(const uint8_t* text, size_t size, char (&out)[kVersionSize]) {
       continue;
     }
     const size_t end = skipString(text, size, at);
-    const bool isKey =
-        depth == 1 && end - at == sizeof kKey + 1 && memcmp(text + at + 1, kKey, sizeof kKey - 1) == 0;
+    const bool isKey = depth == 1 && end - at == sizeof kKey + 1 && memcmp(text + at + 1, kKey, sizeof kKey - 1) == 0;
     const size_t colon = skipSpace(text, size, end);
-    if (isKey && colon < size && text[colon] == ':' &&
-        copyVersion(text, size, skipSpace(text, size, colon + 1), out)) {
+    if (isKey && colon < size && text[colon] == ':' && copyVersion(text, size, skipSpace(text, size, colon + 1), out)) {
       return;
     }
     at = end;
@@ -84,9 +82,9 @@ void scanVersion(const uint8_t* text, size_t size, char (&out)[kVersionSize]) {
 
 void printVersions(const char* version) {
   char text[160];
-  const int n = snprintf(
-      text, sizeof text,
-      "{\"cniVersion\":\"%s\",\"supportedVersions\":[\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]}\n", version);
+  const int n =
+      snprintf(text, sizeof text,
+               "{\"cniVersion\":\"%s\",\"supportedVersions\":[\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]}\n", version);
   writeOutput(text, static_cast<size_t>(n));
 }
 

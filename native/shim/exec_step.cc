@@ -65,8 +65,8 @@ bool makeEnvironment(char* command, char** out) {
 }
 
 // Moves bytes until the plugin has ended. Returns errno.
-int converse(int input, Fd* inputOwner, int output, int pidfd, const uint8_t* bytes, size_t size,
-             int64_t deadline, Bytes* out) {
+int converse(int input, Fd* inputOwner, int output, int pidfd, const uint8_t* bytes, size_t size, int64_t deadline,
+             Bytes* out) {
   size_t sent = 0;
   for (bool ended = false;;) {
     if (inputOwner->valid() && sent == size) inputOwner->reset();
@@ -122,8 +122,7 @@ int runPlugin(const Exec& step, const uint8_t* input, size_t size, int32_t* exit
   if (pipe2(out, O_CLOEXEC) != 0) return errno;
   Fd outRead(out[0]);
   Fd outWrite(out[1]);
-  if (fcntl(inWrite.get(), F_SETFL, O_NONBLOCK) != 0 || fcntl(outRead.get(), F_SETFL, O_NONBLOCK) != 0)
-    return errno;
+  if (fcntl(inWrite.get(), F_SETFL, O_NONBLOCK) != 0 || fcntl(outRead.get(), F_SETFL, O_NONBLOCK) != 0) return errno;
 
   const pid_t parent = getpid();
   const pid_t child = fork();
@@ -137,9 +136,9 @@ int runPlugin(const Exec& step, const uint8_t* input, size_t size, int32_t* exit
   outWrite.reset();
   Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
   const int64_t deadline = nowMs() + step.timeoutMs;
-  const int error = pidfd.valid() ? converse(inWrite.get(), &inWrite, outRead.get(), pidfd.get(), input, size,
-                                             deadline, output)
-                                  : errno;
+  const int error = pidfd.valid()
+                        ? converse(inWrite.get(), &inWrite, outRead.get(), pidfd.get(), input, size, deadline, output)
+                        : errno;
   if (error != 0) kill(-child, SIGKILL);
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;

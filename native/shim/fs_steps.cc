@@ -105,8 +105,7 @@ int statPath(const ConfinedDir& run, const PathStep& step, StatInfo* out) {
   const char* name = nullptr;
   if (const int error = run.openParent(step.path, &parent, &name); error != 0) return error;
   struct statx info = {};
-  if (statx(parent.get(), name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &info) != 0)
-    return errno;
+  if (statx(parent.get(), name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &info) != 0) return errno;
   *out = StatInfo{};
   out->mode = info.stx_mode;
   out->uid = info.stx_uid;

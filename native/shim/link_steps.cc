@@ -43,8 +43,7 @@ void readLink(const nlmsghdr* message, void* context) {
     if (at->rta_type == IFLA_IFALIAS) copyText(at, out->alias, sizeof out->alias);
     if (at->rta_type != IFLA_LINKINFO) continue;
     size_t inner = RTA_PAYLOAD(at);
-    for (auto* kind = static_cast<const rtattr*>(RTA_DATA(at)); RTA_OK(kind, inner);
-         kind = RTA_NEXT(kind, inner)) {
+    for (auto* kind = static_cast<const rtattr*>(RTA_DATA(at)); RTA_OK(kind, inner); kind = RTA_NEXT(kind, inner)) {
       if (kind->rta_type == IFLA_INFO_KIND) copyText(kind, out->kind, sizeof out->kind);
     }
   }
@@ -159,9 +158,7 @@ int Links::addressAdd(const AddressAdd& step) {
   if (step.family == 4 && step.prefix < 31) {
     uint8_t broadcast[4];
     for (unsigned i = 0; i < 4; i++) {
-      const unsigned hostBits = step.prefix >= (i + 1) * 8 ? 0
-                                : step.prefix <= i * 8     ? 8
-                                                           : (i + 1) * 8 - step.prefix;
+      const unsigned hostBits = step.prefix >= (i + 1) * 8 ? 0 : step.prefix <= i * 8 ? 8 : (i + 1) * 8 - step.prefix;
       broadcast[i] = static_cast<uint8_t>(step.address[i] | ((1u << hostBits) - 1));
     }
     message.attribute(IFA_BROADCAST, broadcast, sizeof broadcast);

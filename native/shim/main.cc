@@ -90,8 +90,7 @@ int serve(AgentLink& agent, const Hands& hands) {
     Report report = {};
     data.clear();
     if (!perform(hands, kind, body, &report, &data)) return -EPROTO;
-    const int error =
-        agent.send(Kind::kReport, header.sequence, &report, sizeof report, data.data(), data.size());
+    const int error = agent.send(Kind::kReport, header.sequence, &report, sizeof report, data.data(), data.size());
     if (error != 0) return -error;
   }
 }
@@ -106,8 +105,7 @@ int run() {
   const int inputError = readInput(&input);
   char version[kVersionSize];
   scanVersion(input.data(), input.size(), version);
-  if (inputError == EFBIG)
-    return failInput(version, kCodeIo, "USV_STDIN_JSON", "standard input is over 1 MiB");
+  if (inputError == EFBIG) return failInput(version, kCodeIo, "USV_STDIN_JSON", "standard input is over 1 MiB");
   if (inputError != 0) return failInput(version, kCodeIo, "USV_IO", strerror(inputError));
   if (strcmp(command, "VERSION") == 0) {
     printVersions(version);
@@ -124,15 +122,13 @@ int run() {
   }
   request.lengths[kStdin] = static_cast<uint32_t>(input.size());
   request.present |= 1u << kStdin;
-  if (!values.append(input.data(), input.size()))
-    return failInput(version, kCodeIo, "USV_IO", strerror(ENOMEM));
+  if (!values.append(input.data(), input.size())) return failInput(version, kCodeIo, "USV_IO", strerror(ENOMEM));
 
   const char* root = getenv("USVHOST_ROOT");
   if (root == nullptr || root[0] == 0) root = "/";
   char socketPath[256];
   const char* join = root[strlen(root) - 1] == '/' ? "" : "/";
-  if (snprintf(socketPath, sizeof socketPath, "%s%srun/usvhost/agent.sock", root, join) >=
-      (int)sizeof socketPath) {
+  if (snprintf(socketPath, sizeof socketPath, "%s%srun/usvhost/agent.sock", root, join) >= (int)sizeof socketPath) {
     return failInput(version, kCodeEnvironment, "USV_CNI_ENV", "USVHOST_ROOT is too long for a socket path");
   }
   AgentLink agent;
@@ -140,8 +136,7 @@ int run() {
   Links links(getenv("CNI_NETNS"));
   int error = agent.connect(socketPath);
   if (error == 0) error = runDir.open(root);
-  if (error == 0)
-    error = agent.send(Kind::kRequest, 0, &request, sizeof request, values.data(), values.size());
+  if (error == 0) error = agent.send(Kind::kRequest, 0, &request, sizeof request, values.data(), values.size());
   if (error != 0) return failUnreachable(version, socketPath, error);
   const int code = serve(agent, Hands{.run = runDir, .links = links});
   return code >= 0 ? code : failUnreachable(version, socketPath, -code);

@@ -60,8 +60,7 @@ int Netlink::query(NetlinkMessage& message, void (*reply)(const nlmsghdr*, void*
   nlmsghdr* h = message.header();
   h->nlmsg_seq = ++sequence_;
   const sockaddr_nl kernel = {.nl_family = AF_NETLINK, .nl_pad = 0, .nl_pid = 0, .nl_groups = 0};
-  if (sendto(socket_.get(), h, h->nlmsg_len, 0, reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel) <
-      0) {
+  if (sendto(socket_.get(), h, h->nlmsg_len, 0, reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel) < 0) {
     return errno;
   }
   const bool dump = (h->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;

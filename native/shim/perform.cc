@@ -118,8 +118,7 @@ bool perform(const Hands& hands, Kind kind, const Bytes& body, Report* report, B
     }
     case Kind::kRequest:
     case Kind::kReport:
-    case Kind::kFinish:
-      break;
+    case Kind::kFinish: break;
   }
   return false;
 }

@@ -66,8 +66,7 @@ enum RequestField : uint32_t {
 };
 
 struct Request {
-  uint32_t
-      present;  // bit n: the caller had set the variable of field n (an empty value is not an absent one)
+  uint32_t present;  // bit n: the caller had set the variable of field n (an empty value is not an absent one)
   uint32_t lengths[kRequestFields];
 };
 static_assert(sizeof(Request) == 32);

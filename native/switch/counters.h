@@ -11,31 +11,31 @@
 namespace usvhost {
 
 /** Written by the data thread that owns the port. */
-#define USVHOST_TX_COUNTERS(X)                                                        \
-  X(tx_packets, "frames taken from the pod, dropped ones included")                   \
-  X(tx_bytes, "bytes of these frames, without virtio header")                         \
-  X(tx_flooded, "frames sent to all ports: group or unknown destination")             \
-  X(tx_drop_short, "shorter than an Ethernet header")                                 \
-  X(tx_drop_oversize, "longer than the port's MTU allows")                            \
-  X(tx_drop_spoofed, "source address belongs to another port")                        \
-  X(tx_drop_same_port, "destination lives on the sender's own port")                  \
-  X(tx_drop_no_receiver, "flooded while no other port was up")                        \
-  X(tx_drop_down, "destination port known but not up")                                \
+#define USVHOST_TX_COUNTERS(X)                                            \
+  X(tx_packets, "frames taken from the pod, dropped ones included")       \
+  X(tx_bytes, "bytes of these frames, without virtio header")             \
+  X(tx_flooded, "frames sent to all ports: group or unknown destination") \
+  X(tx_drop_short, "shorter than an Ethernet header")                     \
+  X(tx_drop_oversize, "longer than the port's MTU allows")                \
+  X(tx_drop_spoofed, "source address belongs to another port")            \
+  X(tx_drop_same_port, "destination lives on the sender's own port")      \
+  X(tx_drop_no_receiver, "flooded while no other port was up")            \
+  X(tx_drop_down, "destination port known but not up")                    \
   X(tx_drop_disabled, "the pod had disabled its transmit queue")
 
 /** Written under the port's receive lock. */
-#define USVHOST_RX_COUNTERS(X)                                                        \
-  X(rx_packets, "frames delivered to the pod")                                        \
-  X(rx_bytes, "bytes of these frames, without virtio header")                         \
-  X(rx_drop_no_buffer, "the pod had posted no receive buffer")                        \
-  X(rx_drop_small_buffer, "the pod's receive buffer was too small for the frame")     \
+#define USVHOST_RX_COUNTERS(X)                                                    \
+  X(rx_packets, "frames delivered to the pod")                                    \
+  X(rx_bytes, "bytes of these frames, without virtio header")                     \
+  X(rx_drop_no_buffer, "the pod had posted no receive buffer")                    \
+  X(rx_drop_small_buffer, "the pod's receive buffer was too small for the frame") \
   X(rx_drop_disabled, "the pod had disabled its receive queue")
 
 enum class Counter : uint8_t {
 #define USVHOST_ENUM(name, text) name,
   USVHOST_TX_COUNTERS(USVHOST_ENUM)
 #undef USVHOST_ENUM
-  tx_end,
+      tx_end,
   rx_begin = 16,  // on a cache line of its own: transmit and receive may be counted by different threads
   rx_align = rx_begin - 1,
 #define USVHOST_ENUM(name, text) name,

@@ -7,7 +7,8 @@ uint32_t DataThread::poll() {
   uint32_t moved = 0;
   uint32_t now = coarse_seconds();
   for_each_port([&](PortRuntime& port) { moved += forwarder_.forward(port, now); });
-  if (forwarder_.take_broken()) [[unlikely]] on_broken_();
+  if (forwarder_.take_broken()) [[unlikely]]
+    on_broken_();
   return moved;
 }
 

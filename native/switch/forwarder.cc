@@ -55,7 +55,8 @@ uint32_t Forwarder::forward(PortRuntime& source, uint32_t now) {
     }
     complete(source, count);
   }
-  if (source.transmit->error() != RingError::kNone) [[unlikely]] mark_broken(source, source.transmit->error());
+  if (source.transmit->error() != RingError::kNone) [[unlikely]]
+    mark_broken(source, source.transmit->error());
   return count;
 }
 
@@ -210,7 +211,8 @@ uint32_t Forwarder::reserve(PortRuntime& destination, const Group& group, uint32
     uint64_t total;
     BufferPiece* segments = &scratch_[scratch_used_];
     if (!queue.walk<Direction::kWritable>(descriptor, *destination.memory, segments, pieces, total)) return i;
-    target = {nullptr, static_cast<uint32_t>(std::min<uint64_t>(total, UINT32_MAX)), pieces, scratch_used_, target.head};
+    target = {nullptr, static_cast<uint32_t>(std::min<uint64_t>(total, UINT32_MAX)), pieces, scratch_used_,
+              target.head};
     scratch_used_ += pieces;
   }
   return wanted;
@@ -275,7 +277,8 @@ void Forwarder::deliver(const Group& group) {
   counters.add(Counter::rx_bytes, bytes);
   if (small != 0) counters.add(Counter::rx_drop_small_buffer, small);
   if (next != group.count) counters.add(Counter::rx_drop_no_buffer, group.count - next);
-  if (queue->error() != RingError::kNone) [[unlikely]] mark_broken(destination, queue->error());
+  if (queue->error() != RingError::kNone) [[unlikely]]
+    mark_broken(destination, queue->error());
   destination.receive_lock.unlock();
   if (call) notify(destination.receive_call);
 }

@@ -39,13 +39,9 @@ Status StatsFile::create(const std::string& path, uint32_t records) {
   }
   data_ = static_cast<uint8_t*>(mapped);
   auto* header = reinterpret_cast<StatsHeader*>(data_);
-  *header = {{'U', 'S', 'V', 'S', 'T', 'A', 'T', 0},
-             1,
-             records_offset_,
-             sizeof(StatsRecord),
-             records,
-             kCounterSlots,
-             static_cast<uint32_t>(std::size(kCounterNames))};
+  *header = {
+      {'U', 'S', 'V', 'S', 'T', 'A', 'T', 0},         1, records_offset_, sizeof(StatsRecord), records, kCounterSlots,
+      static_cast<uint32_t>(std::size(kCounterNames))};
   for (const CounterName& entry : kCounterNames) {
     char* name = reinterpret_cast<char*>(data_ + sizeof(StatsHeader) + kNameBytes * static_cast<size_t>(entry.counter));
     strncpy(name, entry.name, kNameBytes - 1);

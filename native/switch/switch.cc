@@ -307,7 +307,8 @@ void Switch::close_broken() {
     if (port == nullptr || !port->connection) continue;
     RingError error = port->runtime.broken.load(std::memory_order_acquire);
     if (port->connection->back_end().memory().faulted()) {
-      close_connection(*port, failure("USV_REGION", "expected shared memory that stays, got a file that was truncated"));
+      close_connection(*port,
+                       failure("USV_REGION", "expected shared memory that stays, got a file that was truncated"));
     } else if (error != RingError::kNone) {
       close_connection(*port, failure("USV_RING", "%s", describe(error)));
     }

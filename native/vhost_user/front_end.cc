@@ -10,8 +10,8 @@ namespace usvhost {
 
 namespace {
 
-constexpr uint64_t kDriverStatus = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK |
-                                   VIRTIO_CONFIG_S_DRIVER_OK;
+constexpr uint64_t kDriverStatus =
+    VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK;
 
 uint64_t pointer_value(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
@@ -101,12 +101,9 @@ void FrontEnd::build(OutgoingMessage& out) {
     case Step::kVringBase: return state(Request::kSetVringBase, 0);
     case Step::kVringAddr:
       out.request = Request::kSetVringAddr;
-      out.payload.address = {queue_,
-                             0,
-                             pointer_value(queue.ring.desc),
-                             pointer_value(queue.ring.used),
-                             pointer_value(queue.ring.avail),
-                             0};
+      out.payload.address = {
+          queue_, 0, pointer_value(queue.ring.desc), pointer_value(queue.ring.used), pointer_value(queue.ring.avail),
+          0};
       out.size = sizeof(VringAddress);
       return;
     case Step::kVringCall: attach(queue.call_fd); return number(Request::kSetVringCall, queue_);
@@ -135,7 +132,8 @@ Status FrontEnd::reply(const Message& message) {
       break;
     case Step::kGetProtocolFeatures: protocol_features_ = number & kSupportedProtocolFeatures; break;
     case Step::kGetQueueNum:
-      if (number < kQueuePairs) return failure("USV_FEATURES", "expected at least one queue pair, got %" PRIu64, number);
+      if (number < kQueuePairs)
+        return failure("USV_FEATURES", "expected at least one queue pair, got %" PRIu64, number);
       break;
     default:
       if (number != 0) {

@@ -57,8 +57,8 @@ constexpr MessageRow kRows[] = {
      false, 0, valid_memory_table, "1 to 8 regions with a descriptor each", kMaxRegions},
     {Request::kSetVringNum, "SET_VRING_NUM", sizeof(VringState), sizeof(VringState), false, 0, valid_vring_number,
      "a queue below 2 and a size that is a power of two from 1 to 4096", 0},
-    {Request::kSetVringAddr, "SET_VRING_ADDR", sizeof(VringAddress), sizeof(VringAddress), false, 0, valid_vring_address,
-     "a queue below 2, flags 0 and areas aligned to 16, 2 and 4 bytes", 0},
+    {Request::kSetVringAddr, "SET_VRING_ADDR", sizeof(VringAddress), sizeof(VringAddress), false, 0,
+     valid_vring_address, "a queue below 2, flags 0 and areas aligned to 16, 2 and 4 bytes", 0},
     {Request::kSetVringBase, "SET_VRING_BASE", sizeof(VringState), sizeof(VringState), false, 0, valid_vring_base,
      "a queue below 2 and a base below 65536", 0},
     {Request::kGetVringBase, "GET_VRING_BASE", sizeof(VringState), sizeof(VringState), true, sizeof(VringState),
@@ -111,7 +111,8 @@ Status check_request_header(const MessageHeader& header) {
 Status check_reply_header(const MessageHeader& header, const MessageHeader& expected) {
   const MessageRow* row = find_message(expected.request);
   uint32_t size = row != nullptr && row->replies ? row->reply_size : kU64;
-  if (header.request == expected.request && header.flags == (kFlagVersion | kFlagReply) && header.size == size) return {};
+  if (header.request == expected.request && header.flags == (kFlagVersion | kFlagReply) && header.size == size)
+    return {};
   return failure("USV_MESSAGE", "expected a reply of %u bytes to %s, got request %u with flags 0x%x and %u bytes", size,
                  message_name(expected.request), header.request, header.flags, header.size);
 }

@@ -13,7 +13,7 @@ struct MessageRow {
   const char* name;
   uint32_t min_size;
   uint32_t max_size;
-  bool replies;       // the back-end answers with a payload of its own
+  bool replies;  // the back-end answers with a payload of its own
   uint32_t reply_size;
   /** Checks values that do not depend on state; null when every payload of the right size is acceptable. */
   bool (*is_valid)(const Payload& payload, uint32_t size, uint32_t fd_count);

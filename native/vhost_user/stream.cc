@@ -72,7 +72,8 @@ MessageStream::Progress MessageStream::receive() {
     if (Progress progress = fill(sizeof(MessageHeader)); progress != Progress::kMessage) return progress;
     if (Status status = check_(message_.header); !status.ok()) return fail(std::move(status));
     if (message_.header.size > kMaxPayload) {
-      return fail(failure("USV_MESSAGE", "expected at most %zu payload bytes, got %u", kMaxPayload, message_.header.size));
+      return fail(
+          failure("USV_MESSAGE", "expected at most %zu payload bytes, got %u", kMaxPayload, message_.header.size));
     }
     header_checked_ = true;
     message_.payload = {};

@@ -20,7 +20,8 @@ inline const char* describe(RingError error) {
     case RingError::kHead: return "expected an avail entry below the queue size, got one beyond";
     case RingError::kNext: return "expected a next index below the queue size, got one beyond";
     case RingError::kLoop: return "expected a descriptor chain no longer than the queue, got a longer one (a loop)";
-    case RingError::kDirection: return "expected descriptors of one direction (device-readable on transmit, writable on receive)";
+    case RingError::kDirection:
+      return "expected descriptors of one direction (device-readable on transmit, writable on receive)";
     case RingError::kAddress: return "expected a descriptor inside the shared memory, got one outside";
     case RingError::kIndirect: return "expected no indirect descriptor (not negotiated), got one";
   }
@@ -38,10 +39,10 @@ struct FlagSuppression {
   static bool call_wanted(const SplitRing& ring, uint16_t /*old_used*/, uint16_t /*new_used*/) {
     return (load_once(&ring.avail->flags) & VRING_AVAIL_F_NO_INTERRUPT) == 0;
   }
-  static void want_kicks(const SplitRing& ring, uint16_t /*last_avail*/) { store_plain(&ring.used->flags, uint16_t{0}); }
-  static void refuse_kicks(const SplitRing& ring) {
-    store_plain(&ring.used->flags, uint16_t{VRING_USED_F_NO_NOTIFY});
+  static void want_kicks(const SplitRing& ring, uint16_t /*last_avail*/) {
+    store_plain(&ring.used->flags, uint16_t{0});
   }
+  static void refuse_kicks(const SplitRing& ring) { store_plain(&ring.used->flags, uint16_t{VRING_USED_F_NO_NOTIFY}); }
 };
 
 enum class Direction : uint8_t { kReadable, kWritable };
@@ -71,7 +72,8 @@ class SplitDeviceQueue {
   /** Head of the `ahead`-th available chain; false (and broken) when it is not below the queue size. */
   bool head(uint16_t ahead, uint16_t& out) {
     out = load_once(&ring_.avail->ring[(last_avail_ + ahead) & mask_]);
-    if (out < ring_.size) [[likely]] return true;
+    if (out < ring_.size) [[likely]]
+      return true;
     return fail(RingError::kHead);
   }
   const vring_desc* descriptor(uint16_t index) const { return &ring_.desc[index]; }

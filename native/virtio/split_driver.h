@@ -72,7 +72,8 @@ class SplitDriverQueue {
   uint16_t used_entries() {
     // Fence [B2]: acquire pairs with the device's [B1].
     uint16_t count = static_cast<uint16_t>(load_acquire(&ring_.used->idx) - last_used_);
-    if (count > ring_.size - free_top_) [[unlikely]] broken_ = true;
+    if (count > ring_.size - free_top_) [[unlikely]]
+      broken_ = true;
     return broken_ ? 0 : count;
   }
 
