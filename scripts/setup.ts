@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Installs the compiler, CMake and every program that tests run against, by apt-get: `setup.ts [--yes]`. Where there is no
+// apt-get it prints the packages, to be found under that machine's names.
+
+import { parseArgs } from 'node:util';
+import { main, run } from './main.ts';
+import { findProgram, packages } from './packages.ts';
+
+await main(async () => {
+  const { values } = parseArgs({ options: { yes: { type: 'boolean' } } });
+  if (findProgram('apt-get') === undefined) {
+    process.stdout.write(`No apt-get here. Install what Debian calls: ${packages.join(' ')}\n`);
+    return 0;
+  }
+  const sudo = process.getuid?.() === 0 ? [] : ['sudo'];
+  const install = ['apt-get', 'install', '--no-install-recommends'];
+  const commands = [
+    [...sudo, 'apt-get', 'update'],
+    [...sudo, ...install, ...(values.yes === true ? ['--yes'] : []), ...packages],
+  ];
+  for (const [program = '', ...args] of commands) {
+    process.stdout.write(`${[program, ...args].join(' ')}\n`);
+    const { code } = await run(program, args, { inherit: true });
+    if (code !== 0) return code;
+  }
+  return 0;
+});
