@@ -129,7 +129,7 @@ export function parseDevargs(text: string): PortArguments {
   }
   if (found.path === undefined || found.path === '') {
     throw usvError('USV_DEVARG', {
-      what: `${name}`,
+      what: name,
       expected: 'path=SOCKET or path=DIRECTORY',
       got: JSON.stringify(text),
     });

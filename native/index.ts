@@ -55,7 +55,12 @@ export interface DriverPortOptions {
 /** Addresses as text; IPv4 only where an IP address is named. */
 export type EngineOptions =
   | { readonly kind: 'l2fwd'; readonly mode: 'swap' }
-  | { readonly kind: 'l2fwd'; readonly mode: 'rewrite'; readonly sourceMac: string; readonly destinationMac: string }
+  | {
+      readonly kind: 'l2fwd';
+      readonly mode: 'rewrite';
+      readonly sourceMac: string;
+      readonly destinationMac: string;
+    }
   | {
       readonly kind: 'txonly' | 'rxonly';
       readonly size: number;
@@ -156,10 +161,18 @@ function nativeEngine(engine: EngineOptions): object {
     case 'l2fwd':
       return engine.mode === 'swap'
         ? { ...engine, sourceMac: 0, destinationMac: 0 }
-        : { ...engine, sourceMac: macNumber(engine.sourceMac), destinationMac: macNumber(engine.destinationMac) };
+        : {
+            ...engine,
+            sourceMac: macNumber(engine.sourceMac),
+            destinationMac: macNumber(engine.destinationMac),
+          };
     case 'txonly':
     case 'rxonly':
-      return { ...engine, sourceMac: macNumber(engine.sourceMac), destinationMac: macNumber(engine.destinationMac) };
+      return {
+        ...engine,
+        sourceMac: macNumber(engine.sourceMac),
+        destinationMac: macNumber(engine.destinationMac),
+      };
     case 'responder':
       return { ...engine, mac: macNumber(engine.mac), ip: ipNumber(engine.ip) };
     case 'ping':
@@ -218,7 +231,10 @@ export class NativeDataplane {
 
   /** @throws UsvhostError USV_NATIVE_BUILD, USV_CONFIG, USV_MEMORY, USV_TAP, USV_IO */
   constructor(options: DataplaneOptions, onEvent: (event: LinkEvent) => void) {
-    this.#native = new (addon().NativeDataplane)({ ...options, engine: nativeEngine(options.engine) }, onEvent);
+    this.#native = new (addon().NativeDataplane)(
+      { ...options, engine: nativeEngine(options.engine) },
+      onEvent,
+    );
   }
 
   /** Counters of the ports and numbers of the engine, as of now. */

@@ -65,7 +65,7 @@ async function inside({ seconds, json = false }: Flags, root: string): Promise<v
   process.stdin.on('end', () => stop.abort()).resume();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   const out = json ? process.stderr : process.stdout;
-  const live = out.isTTY === true;
+  const live = out.isTTY;
   const say = (line: string): void => void out.write(`${live ? '\r\x1b[K' : ''}${line}\n`);
   const onProgress = (progress: { size: number; mpps: number; gbps: number }): void => {
     const line = `            ${progress.size} B  ${progress.mpps.toFixed(2)} Mpps  ${progress.gbps.toFixed(2)} Gb/s`;
