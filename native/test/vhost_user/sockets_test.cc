@@ -103,7 +103,7 @@ TEST_CASE("mode and owner are set before anybody can connect") {
     Fd listener;
     REQUIRE(listen_on({path, row.mode, row.uid, row.gid}, listener).ok());
     umask(old);
-    struct stat facts {};
+    struct stat facts{};
     REQUIRE(stat(path.c_str(), &facts) == 0);
     CHECK((facts.st_mode & 07777) == row.mode);
     CHECK(facts.st_uid == (row.uid == keep ? geteuid() : row.uid));
