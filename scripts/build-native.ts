@@ -73,13 +73,18 @@ async function configure(variant: Variant): Promise<void> {
 }
 
 const quiet =
-  /^(ninja: (no work to do\.|Entering directory .*)|\[0\/\d+\] (Re-checking globbed directories\.\.\.)?)?$/;
+  /^(ninja: (no work to do\.|Entering directory .*)|-- .*|\[0\/\d+\] (Re-checking globbed directories\.\.\.)?)?$/;
+
+export interface BuildOptions {
+  /** Only what runs on a node: the addon and the CNI plugin, no tests. Default: everything. */
+  readonly runtimeOnly?: boolean;
+}
 
 /**
  * Brings a variant up to date; without changes that takes well under a second.
  * @throws UsvhostError USV_PEER_MISSING when a tool is not installed, USV_NATIVE_BUILD when the build fails.
  */
-export async function buildNative(variant: Variant = 'native'): Promise<void> {
+export async function buildNative(variant: Variant = 'native', options: BuildOptions = {}): Promise<void> {
   const tools: PeerName[] = ['a C++ compiler', 'cmake', 'ninja or make', 'flock'];
   if (variant === 'fuzz') tools.push('clang++-19', 'libFuzzer');
   const missing = missingPeers(tools);
@@ -92,7 +97,9 @@ export async function buildNative(variant: Variant = 'native'): Promise<void> {
   // Two builds in one directory at once would spoil it.
   const lock = join(directory, '.lock');
   const jobs = String(navigator.hardwareConcurrency);
-  const { code } = await run('flock', [lock, 'cmake', '--build', directory, '--parallel', jobs], {
+  const targets = options.runtimeOnly === true ? ['--target', 'addon', 'usvhost_shim'] : [];
+  const build = [lock, 'cmake', '--build', directory, '--parallel', jobs, ...targets];
+  const { code } = await run('flock', build, {
     onOutput: (text) => {
       const lines = text.split('\n').filter((line) => !quiet.test(line.trim()));
       if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`);
@@ -105,10 +112,17 @@ export async function buildNative(variant: Variant = 'native'): Promise<void> {
 if (import.meta.main) {
   await main(async () => {
     const { values } = parseArgs({
-      options: { asan: { type: 'boolean' }, tsan: { type: 'boolean' }, fuzz: { type: 'boolean' } },
+      options: {
+        asan: { type: 'boolean' },
+        tsan: { type: 'boolean' },
+        fuzz: { type: 'boolean' },
+        runtime: { type: 'boolean' },
+      },
     });
+    const options = { runtimeOnly: values.runtime === true };
     const variants = (['asan', 'tsan', 'fuzz'] as const).filter((name) => values[name] === true);
-    for (const variant of variants.length > 0 ? variants : (['native'] as const)) await buildNative(variant);
+    for (const variant of variants.length > 0 ? variants : (['native'] as const))
+      await buildNative(variant, options);
     return 0;
   });
 }

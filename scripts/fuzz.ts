@@ -33,7 +33,7 @@ export async function runFuzz(target: string, { seconds }: FuzzOptions): Promise
   const corpus = join(directory, 'corpus', target);
   const found = join(directory, 'found', target);
   for (const each of [corpus, found]) mkdirSync(each, { recursive: true });
-  const seeds = join(sources, 'seeds', target);
+  const seeds = join(sources, 'corpus', target);
   const { code } = await run(
     join(directory, `fuzz_${target}`),
     [

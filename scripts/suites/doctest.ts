@@ -9,6 +9,12 @@ import { run } from '../main.ts';
 import { describePeers, findProgram, missingPeers } from '../packages.ts';
 import type { Outcome } from './outcome.ts';
 
+const sanitizerOptions = {
+  ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1',
+  UBSAN_OPTIONS: 'print_stacktrace=1',
+  TSAN_OPTIONS: 'halt_on_error=1:second_deadlock_stack=1',
+};
+
 const summary = /^\[doctest\] test cases:\s*(\d+) \|\s*(\d+) passed \|\s*(\d+) failed \|\s*(\d+) skipped$/m;
 
 /** Counts of doctest's summary line; undefined when the output has none, as after a crash. */
@@ -38,6 +44,7 @@ export async function runDoctest(variant: Variant, args: readonly string[] = [])
     [...command.slice(1), '--no-colors=true', ...args],
     {
       onOutput: (text) => process.stdout.write(text),
+      env: sanitizerOptions,
     },
   );
   const outcome = parseSummary(output);
