@@ -42,28 +42,35 @@ class MacTable {
 
   /**
    * Notes that `mac` was seen as source on `port`. kSpoofed: it belongs to another port by configuration; kRefused: the
-   * bucket or the port's quota is full, so frames to it are flooded.
+   * bucket or the port's quota is full, so frames to it are flooded, or go on to the port it was seen on before.
    */
   Learned learn(MacAddress mac, uint16_t port, uint32_t now) {
     size_t first = bucket(mac);
     size_t victim = SIZE_MAX;
+    bool full = at_quota(port);
     for (size_t i = first; i < first + kWays; i++) {
       uint64_t entry = entries_[i].load(std::memory_order_relaxed);
       if (entry != 0 && ((entry ^ mac) & kMacMask) == 0) return refresh(i, entry, port, now);
-      if (victim == SIZE_MAX && (entry == 0 || !usable(i, entry, now))) victim = i;
+      if (victim != SIZE_MAX || (entry != 0 && usable(i, entry, now))) continue;
+      // Aged entries count until they are replaced: a port at its quota goes on in the place of its own ones.
+      if (!full || (entry != 0 && port_of(entry) == port)) victim = i;
     }
-    if (victim == SIZE_MAX || learned_[port].load(std::memory_order_relaxed) >= quota_) return Learned::kRefused;
+    if (victim == SIZE_MAX) return Learned::kRefused;
     replace(victim, pack(mac, port, false), now);
     return Learned::kNew;
   }
 
-  /** Binds `mac` to `port` for good (the address that the port was configured with). False when its bucket has no room. */
+  /**
+   * Binds `mac` to `port` for good (the address that the port was configured with). False when its bucket has no room or
+   * it is bound to another port.
+   */
   bool add_static(MacAddress mac, uint16_t port) {
     size_t first = bucket(mac);
     size_t victim = SIZE_MAX;
     for (size_t i = first; i < first + kWays; i++) {
       uint64_t entry = entries_[i].load(std::memory_order_relaxed);
       if (entry != 0 && ((entry ^ mac) & kMacMask) == 0) {
+        if (is_static(entry) && port_of(entry) != port) return false;
         victim = i;
         break;
       }
@@ -74,13 +81,16 @@ class MacTable {
     return true;
   }
 
-  /** Forgets everything about a port. */
+  /** Forgets everything about a port, which learns nothing meanwhile; other ports may. */
   void remove_port(uint16_t port) {
     for (auto& entry : entries_) {
       uint64_t value = entry.load(std::memory_order_relaxed);
-      if (value != 0 && port_of(value) == port) entry.store(0, std::memory_order_relaxed);
+      if (value == 0 || port_of(value) != port) continue;
+      // Whoever takes the entry out counts it: another port may have just learned the same address.
+      if (entry.compare_exchange_strong(value, 0, std::memory_order_relaxed) && !is_static(value)) {
+        learned_[port].fetch_sub(1, std::memory_order_relaxed);
+      }
     }
-    learned_[port].store(0, std::memory_order_relaxed);
   }
 
  private:
@@ -100,12 +110,17 @@ class MacTable {
   }
   size_t bucket(MacAddress mac) const { return ((mac * 0x9e3779b97f4a7c15ull) >> 32 & (buckets_ - 1)) * kWays; }
   bool usable(size_t index, uint64_t entry, uint32_t now) const {
-    return is_static(entry) || now - stamps_[index].load(std::memory_order_relaxed) <= age_;
+    if (is_static(entry)) return true;
+    // Signed: the clock of another data thread may be a second ahead of ours.
+    auto age = static_cast<int32_t>(now - stamps_[index].load(std::memory_order_relaxed));
+    return int64_t{age} <= int64_t{age_};
   }
+  bool at_quota(uint16_t port) const { return learned_[port].load(std::memory_order_relaxed) >= quota_; }
 
   Learned refresh(size_t index, uint64_t entry, uint16_t port, uint32_t now) {
     if (port_of(entry) != port) {
       if (is_static(entry)) return Learned::kSpoofed;
+      if (at_quota(port)) return Learned::kRefused;
       replace(index, pack(entry & kMacMask, port, false), now);
       return Learned::kNew;
     }

@@ -109,11 +109,15 @@ Status Switch::add_port(PortOptions options) {
   auto port = std::make_unique<Port>(index, std::move(options));
   port->host = this;
   if (Status status = listen_port(*port); !status.ok()) return status;
+  if (port->options.mac && !macs_.add_static(*port->options.mac, index)) {
+    unlink(port->options.socket.path.c_str());
+    return failure("USV_PORT_OCCUPIED", "expected a MAC address for %s that is not another port's, and room for it",
+                   port->options.name.c_str());
+  }
   port->counters = &stats_.open(index, port->options.name);
   port->runtime.index = index;
   port->runtime.counters = port->counters;
   port->runtime.max_frame = port->options.mtu + kFrameOverhead;
-  if (port->options.mac) macs_.add_static(*port->options.mac, index);
   table_.set_end(std::max<uint32_t>(table_.end(), index + 1u));
   *free = std::move(port);
   set_state(**free, PortState::kListening, "");
