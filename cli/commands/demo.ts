@@ -79,7 +79,8 @@ async function inside({ seconds, json = false }: Flags, root: string): Promise<v
   } catch (error) {
     if (!stop.signal.aborted) throw error;
     say('interrupted, everything is undone');
-    process.exitCode = interruptedStatus;
+    // At once: what the story had just begun when it was interrupted ends with this process, the first of its namespace.
+    process.exit(interruptedStatus);
   } finally {
     process.stdin.destroy();
   }

@@ -27,8 +27,10 @@ export async function runInSandbox(args: readonly string[], stop: AbortSignal): 
   const namespacesBefore = namedNetworkNamespaces();
   try {
     const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
+    // A network namespace too: without root the plugin could not come back into the machine's own.
     const walls = [
       '--mount',
+      '--net',
       '--pid',
       '--fork',
       '--kill-child=SIGKILL',

@@ -27,8 +27,10 @@ int Netns::open() {
   return 0;
 }
 
+// The way back is tried first: without CAP_SYS_ADMIN over the home namespace there would be none.
 NetnsScope::NetnsScope(const Netns& netns)
-    : home_(netns.home()), error_(setns(netns.target(), CLONE_NEWNET) == 0 ? 0 : errno) {}
+    : home_(netns.home()),
+      error_(setns(netns.home(), CLONE_NEWNET) == 0 && setns(netns.target(), CLONE_NEWNET) == 0 ? 0 : errno) {}
 
 NetnsScope::~NetnsScope() {
   if (error_ == 0 && setns(home_, CLONE_NEWNET) != 0) abort();
