@@ -4,7 +4,7 @@
 // over the one before. One strict schema decides; an unknown field is an error, not a silent default.
 
 import { readFileSync } from 'node:fs';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { usvError } from '../errors.ts';
 
 export interface ConfigSources {
@@ -57,11 +57,12 @@ function parseText(text: string): unknown {
   }
 }
 
-function fromEnvironment(sources: ConfigSources, fields: readonly string[]): Record<string, unknown> {
+/** A text that the field takes as it is stays a text, `1` as a name included; anything else is JSON. */
+function fromEnvironment(sources: ConfigSources, shape: z.ZodRawShape): Record<string, unknown> {
   const found: Record<string, unknown> = {};
-  for (const field of fields) {
+  for (const [field, schema] of Object.entries(shape)) {
     const text = sources.env[environmentName(sources.role, field)];
-    if (text !== undefined) found[field] = parseText(text);
+    if (text !== undefined) found[field] = z.safeParse(schema, text).success ? text : parseText(text);
   }
   return found;
 }
@@ -82,7 +83,7 @@ export function loadConfig<Shape extends z.ZodRawShape>(
   const fields = Object.keys(schema.shape);
   const flags = Object.fromEntries(Object.entries(sources.flags).filter(([, value]) => value !== undefined));
   const file = sources.file === undefined ? {} : readFile(sources.file);
-  const merged: Record<string, unknown> = { ...file, ...fromEnvironment(sources, fields), ...flags };
+  const merged: Record<string, unknown> = { ...file, ...fromEnvironment(sources, schema.shape), ...flags };
   const result = schema.safeParse(merged);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
