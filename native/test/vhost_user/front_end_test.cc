@@ -80,9 +80,8 @@ TEST_CASE("the handshake with our own back-end, over a socket: both rings run in
   int ends[2];
   REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
   FrontEnd front_end(side.config);
-  MessageStream front(Fd(ends[0]), [&](const MessageHeader& header) {
-    return check_reply_header(header, front_end.awaited());
-  });
+  MessageStream front(Fd(ends[0]),
+                      [&](const MessageHeader& header) { return check_reply_header(header, front_end.awaited()); });
   MessageStream back(Fd(ends[1]), check_request_header);
   Listener listener;
   BackEnd back_end(listener);
@@ -136,11 +135,11 @@ TEST_CASE("order: memory before addresses, size before address before kick, all 
   REQUIRE(back_end.run(front_end).ok());
   CHECK(front_end.done());
   const std::vector<Request> expected = {
-      Request::kGetFeatures,     Request::kGetProtocolFeatures, Request::kSetProtocolFeatures, Request::kGetQueueNum,
-      Request::kSetOwner,        Request::kSetFeatures,         Request::kSetMemTable,         Request::kSetVringNum,
-      Request::kSetVringBase,    Request::kSetVringAddr,        Request::kSetVringCall,        Request::kSetVringKick,
-      Request::kSetVringNum,     Request::kSetVringBase,        Request::kSetVringAddr,        Request::kSetVringCall,
-      Request::kSetVringKick,    Request::kSetVringEnable,      Request::kSetVringEnable,      Request::kSetStatus,
+      Request::kGetFeatures,  Request::kGetProtocolFeatures, Request::kSetProtocolFeatures, Request::kGetQueueNum,
+      Request::kSetOwner,     Request::kSetFeatures,         Request::kSetMemTable,         Request::kSetVringNum,
+      Request::kSetVringBase, Request::kSetVringAddr,        Request::kSetVringCall,        Request::kSetVringKick,
+      Request::kSetVringNum,  Request::kSetVringBase,        Request::kSetVringAddr,        Request::kSetVringCall,
+      Request::kSetVringKick, Request::kSetVringEnable,      Request::kSetVringEnable,      Request::kSetStatus,
   };
   CHECK(back_end.seen == expected);
 }
