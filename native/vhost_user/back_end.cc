@@ -3,6 +3,7 @@
 
 #include <cinttypes>
 
+#include "vhost_user/eventfd_check.h"
 #include "vhost_user/message_table.h"
 
 namespace usvhost {
@@ -25,6 +26,10 @@ void answer(Reply& reply, uint64_t number) {
   reply.present = true;
   reply.size = sizeof number;
   reply.payload.number = number;
+}
+
+Status not_an_eventfd(const char* name) {
+  return failure("USV_MESSAGE", "expected an eventfd with %s, got another kind of descriptor", name);
 }
 
 Status wrong_state(const char* name, const char* expected) {
@@ -152,6 +157,7 @@ Status BackEnd::set_kick(uint64_t word, std::vector<Fd>& fds) {
   if ((word & kVringNoFd) != 0) {
     return failure("USV_MESSAGE", "expected an eventfd with SET_VRING_KICK, got the request to poll without one");
   }
+  if (!is_eventfd(fds[0].get())) return not_an_eventfd("SET_VRING_KICK");
   Paused paused(listener_);
   BackEndQueue& queue = queues_[word & kVringIndexMask];
   if (queue.size == 0) return wrong_state("SET_VRING_KICK", "after SET_VRING_NUM");
@@ -161,6 +167,7 @@ Status BackEnd::set_kick(uint64_t word, std::vector<Fd>& fds) {
 }
 
 Status BackEnd::set_call(uint64_t word, std::vector<Fd>& fds) {
+  if ((word & kVringNoFd) == 0 && !is_eventfd(fds[0].get())) return not_an_eventfd("SET_VRING_CALL");
   Paused paused(listener_);
   BackEndQueue& queue = queues_[word & kVringIndexMask];
   queue.call = (word & kVringNoFd) != 0 ? Fd() : std::move(fds[0]);
