@@ -318,6 +318,9 @@ TEST_CASE("a kick without a descriptor is refused, a call without one means sile
   CHECK(session.number(Request::kSetVringCall, kVringNoFd) == "ok");
   CHECK_FALSE(session.back_end.queue(0).call);
   CHECK(session.number(Request::kSetVringErr, 0, {session.kicks[0].get()}) == "ok");
+  CHECK(session.number(Request::kSetVringKick, 0, {session.memory.segment().fd()}) == "USV_MESSAGE");
+  CHECK(session.number(Request::kSetVringCall, 0, {session.memory.segment().fd()}) == "USV_MESSAGE");
+  CHECK_FALSE(session.back_end.queue(0).call);
 }
 
 TEST_CASE("every message a thousand times: nothing grows") {
