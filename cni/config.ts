@@ -3,7 +3,7 @@
 // The network configuration a runtime hands to the plugin of type `usvhost` (CNI 1.1.0, section 1). Strict: a key that
 // would be ignored is an error, because the user meant something by it. Only DEL reads leniently (readForDelete).
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { UsvhostError, usvError } from '../lib/errors.ts';
 import { checkDevice, checkIfname } from '../lib/names.ts';
 import { contains, parseAddress, parseCidr } from './addresses.ts';

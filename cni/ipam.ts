@@ -3,7 +3,7 @@
 // Delegation to an IPAM plugin (CNI 1.1.0, section 4): the shim runs it from CNI_PATH with our own standard input. It
 // never interprets the `ipam` object itself; that belongs to the plugin.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { usvFailure } from '../lib/errors.ts';
 import type { CniVersion } from './config.ts';
 import { type CniResult, resultSchema } from './result.ts';

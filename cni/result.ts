@@ -3,7 +3,7 @@
 // The result of ADD: built in the shape of CNI 1.1.0 and written in the version of the request. Fields that a version does
 // not know are left out, never sent.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { usvError } from '../lib/errors.ts';
 import { type CniVersion, isAtLeast } from './config.ts';
 

@@ -3,7 +3,7 @@
 // port.json, the contract between the node and whoever runs in a pod: where the socket is on either side, who connects,
 // and what the port is like. The node writes it, a dataplane reads it; `version` changes when a key's meaning does.
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A pod's side may be newer or older than the node's, so unknown keys are ignored. */
 export const portContractSchema = z.object({

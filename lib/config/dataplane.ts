@@ -2,7 +2,7 @@
 //
 // Configuration of `usvhost dataplane`: types, validation, documentation and chart values all follow from this schema.
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 const mac = z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/, 'a MAC address such as 02:00:00:00:00:01');
 const ipv4 = z.ipv4('an IPv4 address such as 10.0.0.1');

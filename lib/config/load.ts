@@ -4,7 +4,7 @@
 // over the one before. One strict schema decides; an unknown field is an error, not a silent default.
 
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { usvError } from '../errors.ts';
 
 export interface ConfigSources {

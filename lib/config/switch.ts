@@ -2,7 +2,7 @@
 //
 // Configuration of `usvhost switch`: types, validation, documentation and chart values all follow from this schema.
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 export const switchConfigSchema = z.strictObject({
   root: z.string().startsWith('/').default('/').describe('directory under which all host paths hang'),

@@ -2,7 +2,7 @@
 //
 // The reference page and the JSON schema of each daemon's configuration, from its zod schema.
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { agentConfigSchema } from '../../lib/config/agent.ts';
 import { dataplaneConfigSchema } from '../../lib/config/dataplane.ts';
 import { environmentName } from '../../lib/config/load.ts';

@@ -4,7 +4,7 @@
 
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { projectRoot, run } from '../main.ts';
 import { type Outcome, withoutReason } from './outcome.ts';
 

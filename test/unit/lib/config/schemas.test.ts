@@ -3,7 +3,7 @@
 // What holds for the configuration of every daemon: defaults that pass their own schema, and documentation.
 
 import { describe, expect, test } from '@jest/globals';
-import { z } from 'zod';
+import * as z from 'zod';
 import { agentConfigSchema } from '../../../../lib/config/agent.ts';
 import { dataplaneConfigSchema } from '../../../../lib/config/dataplane.ts';
 import { switchConfigSchema } from '../../../../lib/config/switch.ts';
