@@ -58,8 +58,8 @@ TEST_CASE("chains shorter than the header, down to nothing") {
 
 TEST_CASE("the header and the addresses may be cut anywhere") {
   std::vector<uint8_t> sent = frame(mac(9), mac(1), 100);
-  std::vector<std::vector<uint32_t>> cuts = {{112}, {12, 100}, {1, 111}, {11, 101}, {13, 99}, {26, 86}, {25, 87},
-                                             {0, 12, 0, 100, 0}, {6, 6, 6, 94}, {12, 1, 5, 6, 88}};
+  std::vector<std::vector<uint32_t>> cuts = {{112},    {12, 100}, {1, 111},           {11, 101},     {13, 99},
+                                             {26, 86}, {25, 87},  {0, 12, 0, 100, 0}, {6, 6, 6, 94}, {12, 1, 5, 6, 88}};
   std::vector<uint32_t> ones(41, 1);
   ones.back() = 72;
   cuts.push_back(ones);
@@ -330,8 +330,8 @@ TEST_CASE("a sender that rewrites addresses and descriptors while they are read 
   std::thread writer([&] {
     auto* words = reinterpret_cast<volatile uint64_t*>(bench.pods[0].transmit.ring().desc);
     for (uint32_t i = 0; !stop.load(std::memory_order_relaxed); i++) {
-      words[2 * (i % Pod::kSize) + 1] = (60 + i % 3000) | uint64_t{i % 17 == 0 ? VRING_DESC_F_NEXT : 0u} << 32 |
-                                        uint64_t{i % Pod::kSize} << 48;
+      words[2 * (i % Pod::kSize) + 1] =
+          (60 + i % 3000) | uint64_t{i % 17 == 0 ? VRING_DESC_F_NEXT : 0u} << 32 | uint64_t{i % Pod::kSize} << 48;
       bench.pods[0].transmit_buffer(static_cast<uint16_t>(i))[kHeaderBytes + i % 12] = static_cast<uint8_t>(i);
     }
   });

@@ -282,7 +282,7 @@ TEST_CASE("one pod cycles hundreds of thousands of source addresses; the others 
     memset(bytes, 0, 60);
     MacAddress own = mac(0xee);
     MacAddress from = i % 64 == 0 ? mac(0xca) : 0x02 | uint64_t{i} << 16;  // now and then the canary's own address
-    memcpy(bytes, &own, 6);  // to itself: nobody is flooded
+    memcpy(bytes, &own, 6);                                                // to itself: nobody is flooded
     memcpy(bytes + 6, &from, 6);
     client.post_transmit(slot, 60);
   }

@@ -14,7 +14,6 @@
 
 namespace usvhost::test {
 
-
 /** One pod: rings of 64 entries, 64 buffers of 4 KiB for each direction. */
 class Pod {
  public:
