@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `npm run bundle`: the whole command line as plain JavaScript in build/bundle, one file a command that shares chunks with
+// the others. What runs for months in every pod should not keep a TypeScript stripper and unused code in memory.
+
+import { cpSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const bundle = join(root, 'build/bundle');
+
+rmSync(bundle, { recursive: true, force: true });
+
+await build({
+  absWorkingDir: root,
+  entryPoints: ['cli/usvhost.ts'],
+  outdir: 'build/bundle/cli',
+  entryNames: '[name]',
+  chunkNames: '[name]-[hash]',
+  bundle: true,
+  splitting: true,
+  minify: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node26',
+  logLevel: 'warning',
+  // Dependencies written as CommonJS ask for Node's modules by require().
+  banner: {
+    js: "import{createRequire as __require}from'node:module';const require=__require(import.meta.url);",
+  },
+});
+// What code finds relative to its own file, at the same places relative to the chunks.
+cpSync(join(root, 'build/native/usvhost.node'), join(bundle, 'build/native/usvhost.node'));
+for (const proto of ['switch.proto', 'deviceplugin.proto'])
+  cpSync(join(root, 'proto', proto), join(bundle, 'cli', proto));
+process.stderr.write('bundle: build/bundle/cli/usvhost.js\n');
