@@ -15,7 +15,7 @@ constexpr size_t kNameBytes = 32;
 StatsFile::~StatsFile() {
   if (data_ == nullptr) return;
   munmap(data_, size_);
-  unlink(path_.c_str());
+  if (!path_.empty()) unlink(path_.c_str());
 }
 
 Status StatsFile::create(const std::string& path, uint32_t records) {
@@ -46,8 +46,12 @@ Status StatsFile::create(const std::string& path, uint32_t records) {
     char* name = reinterpret_cast<char*>(data_ + sizeof(StatsHeader) + kNameBytes * static_cast<size_t>(entry.counter));
     strncpy(name, entry.name, kNameBytes - 1);
   }
+  if (rename(temporary.c_str(), path.c_str()) != 0) {
+    Status status = system_failure("USV_IO", "rename to " + path);
+    unlink(temporary.c_str());
+    return status;
+  }
   path_ = path;
-  if (rename(temporary.c_str(), path.c_str()) != 0) return system_failure("USV_IO", "rename to " + path);
   return {};
 }
 
