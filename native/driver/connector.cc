@@ -112,13 +112,21 @@ void Connector::attempt(Session& session, uint64_t now) {
   if (Status status = proceed(session); !status.ok()) close(session, status, now);
 }
 
+/** The reason of an orderly end; a back-end that holds a connection already closes the next one at once. */
+Status Connector::ended(const Session& session) const {
+  return session.up ? failure("USV_SWITCH_UNREACHABLE", "the back-end closed the connection")
+                    : failure("USV_PORT_BUSY",
+                              "expected a handshake, got the end: is the port in use by another driver?");
+}
+
 /** Sends all that can be sent now; the link is up when nothing is left to do. */
 Status Connector::proceed(Session& session) {
   OutgoingMessage message;
   while (session.front_end->next(message)) {
     Status sent = session.stream->send(message.request, message.flags, &message.payload, message.size, message.fds,
                                        message.fd_count);
-    if (!sent.ok()) return sent;
+    // Whether the end is read or run into first is chance; it has one name.
+    if (!sent.ok()) return strcmp(sent.code, "USV_IO") == 0 ? ended(session) : sent;
   }
   if (session.front_end->done() && !session.up) {
     session.up = true;
@@ -136,12 +144,7 @@ void Connector::on_readable(Session& session, uint64_t now) {
       case MessageStream::Progress::kWouldBlock: return;
       case MessageStream::Progress::kFailed: close(session, session.stream->status(), now); return;
       case MessageStream::Progress::kClosed:
-        // A back-end that holds a connection already closes the next one at once.
-        close(session,
-              session.up ? failure("USV_SWITCH_UNREACHABLE", "the back-end closed the connection")
-                         : failure("USV_PORT_BUSY",
-                                   "expected a handshake, got the end: is the port in use by another driver?"),
-              now);
+        close(session, ended(session), now);
         return;
       case MessageStream::Progress::kMessage: break;
     }

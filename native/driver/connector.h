@@ -54,6 +54,7 @@ class Connector {
   void attempt(Session& session, uint64_t now);
   void on_readable(Session& session, uint64_t now);
   Status proceed(Session& session);
+  Status ended(const Session& session) const;
   void close(Session& session, const Status& reason, uint64_t now);
   FrontEndConfig front_end_config(const VirtioPort& port) const;
   int next_timeout(uint64_t now);

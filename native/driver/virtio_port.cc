@@ -69,6 +69,8 @@ void VirtioPort::serve_control() {
 
 /** A dead back-end's buffers come home; what it had not sent on is lost and counted. */
 void VirtioPort::reset() {
+  // What it had completed before it died was sent on, although nobody has looked since.
+  reclaim();
   uint64_t lost = 0;
   receive_.for_each_outstanding([this](uint32_t buffer) { pool_.give(buffer); });
   transmit_.for_each_outstanding([&](uint32_t buffer) {
