@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// A back-end that is driven by the test, step by step and without a thread: it accepts, answers, and then does with the
+// rings of our driver what no honest one would.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <optional>
+
+#include "memory/fault_guard.h"
+#include "test/support.h"
+#include "vhost_user/back_end.h"
+#include "vhost_user/message_table.h"
+#include "vhost_user/sockets.h"
+#include "vhost_user/stream.h"
+
+namespace usvhost::test {
+
+class FakeBackEnd final : public BackEndListener {
+ public:
+  explicit FakeBackEnd(const std::string& path) {
+    Status status = listen_on({path}, listener_);
+    REQUIRE_MESSAGE(status.ok(), status.describe());
+    REQUIRE(FaultGuard::install().ok());
+  }
+
+  /** Takes the next connection; false when none comes. */
+  bool accept_one() {
+    stream_.reset();
+    back_end_.reset();
+    return eventually([this] {
+      Fd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      if (!socket) return false;
+      stream_.emplace(std::move(socket), check_request_header);
+      back_end_.emplace(*this);
+      return true;
+    });
+  }
+  /** The next request of the driver, unanswered; null when it does not come. */
+  const Message* next_request() {
+    bool there = eventually([this] { return stream_->receive() == MessageStream::Progress::kMessage; });
+    return there ? &stream_->message() : nullptr;
+  }
+  /** Answers everything honestly until both rings run and the last message has come. */
+  bool serve_until_up() {
+    for (;;) {
+      const Message* message = next_request();
+      if (message == nullptr) return false;
+      Reply reply;
+      Status status = back_end_->handle(*message, stream_->fds(), reply);
+      CHECK_MESSAGE(status.ok(), status.describe());
+      auto request = static_cast<Request>(message->header.request);
+      if (reply.present && !stream_->send(request, kFlagReply, &reply.payload, reply.size).ok()) return false;
+      if (request == Request::kSetStatus) return queue(0).active() && queue(1).active();
+    }
+  }
+  bool answer(Request request, uint64_t number, uint32_t flags = kFlagReply) {
+    return stream_->send(request, flags, &number, sizeof number).ok();
+  }
+  bool send_bytes(const void* bytes, size_t size) {
+    return ::send(stream_->fd(), bytes, size, MSG_NOSIGNAL) == static_cast<ssize_t>(size);
+  }
+  void hang_up() { stream_.reset(); }
+
+  BackEndQueue& queue(uint16_t index) { return back_end_->queue(index); }
+  /** The ring of a queue as it lies in the driver's memory, writable. */
+  SplitRing ring(uint16_t index) {
+    const VringAddress& address = queue(index).address;
+    const RegionTable& memory = back_end_->memory();
+    uint16_t size = queue(index).size;
+    SplitRing ring;
+    ring.size = size;
+    ring.desc = reinterpret_cast<vring_desc*>(memory.translate_user(address.desc, SplitRing::desc_bytes(size)));
+    ring.avail = reinterpret_cast<vring_avail*>(memory.translate_user(address.avail, SplitRing::avail_bytes(size)));
+    ring.used = reinterpret_cast<vring_used*>(memory.translate_user(address.used, SplitRing::used_bytes(size)));
+    return ring;
+  }
+  /** Writes one used entry and publishes it as number `index`. */
+  void complete(uint16_t which, uint16_t index, uint32_t id, uint32_t length) {
+    SplitRing where = ring(which);
+    where.used->ring[index % where.size] = {id, length};
+    store_release(&where.used->idx, static_cast<uint16_t>(index + 1));
+    uint64_t one = 1;
+    [[maybe_unused]] ssize_t written = ::write(queue(which).call.get(), &one, sizeof one);
+  }
+
+ private:
+  void pause() override {}
+  void resume() override {}
+
+  Fd listener_;
+  std::optional<MessageStream> stream_;
+  std::optional<BackEnd> back_end_;
+};
+
+/** A dataplane whose link events can be asked for. */
+class WatchedDataplane {
+ public:
+  WatchedDataplane(const std::string& path, EngineOptions engine, uint32_t handshake_millis = 5000,
+                   uint16_t queue_size = 64) {
+    DataplaneOptions options;
+    options.ports.push_back({"p0", path, queue_size});
+    options.engine = std::move(engine);
+    options.connector = {1, 20, handshake_millis};
+    dataplane_ = std::make_unique<Dataplane>(options, [this](LinkEvent event) {
+      std::lock_guard lock(mutex_);
+      events_.push_back(std::move(event));
+    });
+    Status status = dataplane_->start();
+    REQUIRE_MESSAGE(status.ok(), status.describe());
+  }
+  ~WatchedDataplane() { dataplane_->stop(); }
+  Dataplane* operator->() { return dataplane_.get(); }
+
+  /** Events that start with `reason`; with "" those of a link that came up. */
+  size_t events(const std::string& reason) {
+    std::lock_guard lock(mutex_);
+    size_t count = 0;
+    for (const LinkEvent& event : events_) {
+      count += (reason.empty() ? event.up : event.reason.find(reason) == 0) ? 1 : 0;
+    }
+    return count;
+  }
+  bool told(const std::string& reason, size_t times = 1) {
+    if (eventually([&] { return events(reason) >= times; })) return true;
+    std::lock_guard lock(mutex_);
+    for (const LinkEvent& event : events_) MESSAGE("told instead: ", event.up ? "up" : event.reason);
+    return false;
+  }
+  double counter(const std::string& name) { return metric(dataplane_->report().ports[0].counters, name); }
+
+ private:
+  std::mutex mutex_;
+  std::vector<LinkEvent> events_;
+  std::unique_ptr<Dataplane> dataplane_;
+};
+
+}  // namespace usvhost::test
