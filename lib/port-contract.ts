@@ -3,7 +3,7 @@
 // port.json, the contract between the node and whoever runs in a pod: where the socket is on either side, who connects,
 // and what the port is like. The node writes it, a dataplane reads it; `version` changes when a key's meaning does.
 
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 /** A pod's side may be newer or older than the node's, so unknown keys are ignored. */
 export const portContractSchema = z.object({
@@ -12,10 +12,10 @@ export const portContractSchema = z.object({
   socket: z.object({ pod: z.string(), host: z.string() }),
   /** The pod's role on the socket: `client` connects. */
   podRole: z.literal('client'),
-  mac: z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/),
-  mtu: z.int().min(68).max(65_535),
-  queues: z.int().min(1),
-  queueSize: z.int().min(2),
+  mac: z.string().check(z.regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/)),
+  mtu: z.int().check(z.minimum(68), z.maximum(65_535)),
+  queues: z.int().check(z.minimum(1)),
+  queueSize: z.int().check(z.minimum(2)),
   /** Addresses with prefix length, `10.1.2.3/24`. */
   ips: z.array(z.string()),
   /** `tap`: the pod has a kernel interface of this name that the sidecar feeds; `socket`: it uses the socket itself. */

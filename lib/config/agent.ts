@@ -2,24 +2,23 @@
 //
 // Configuration of `usvhost agent`: types, validation, documentation and chart values all follow from this schema.
 
-import * as z from 'zod';
+import * as z from 'zod/mini';
+import { absolutePath, integerField, rootField } from './fields.ts';
+
+const id = z.int().check(z.minimum(0));
 
 export const agentConfigSchema = z.strictObject({
-  root: z.string().startsWith('/').default('/').describe('directory under which all host paths hang'),
-  ports: z.int().min(1).max(1024).default(64).describe('how many ports the device plugin advertises'),
+  root: rootField,
+  ports: integerField(1, 1024, 64, 'how many ports the device plugin advertises'),
   resourceName: z
-    .string()
-    .regex(/^[a-z0-9.-]+\/[A-Za-z0-9._-]+$/)
-    .default('usvhost.io/port')
-    .describe('name of the extended resource'),
-  podDirUid: z.int().min(0).default(0).describe('owner of a pod directory'),
-  podDirGid: z.int().min(0).default(0).describe('group of a pod directory'),
-  podDirMode: z.int().min(0).max(0o777).default(0o755).describe('mode of a pod directory (decimal in JSON)'),
+    ._default(z.string().check(z.regex(/^[a-z0-9.-]+\/[A-Za-z0-9._-]+$/)), 'usvhost.io/port')
+    .check(z.describe('name of the extended resource')),
+  podDirUid: z._default(id, 0).check(z.describe('owner of a pod directory')),
+  podDirGid: z._default(id, 0).check(z.describe('group of a pod directory')),
+  podDirMode: integerField(0, 0o777, 0o755, 'mode of a pod directory (decimal in JSON)'),
   tunDevice: z
-    .string()
-    .startsWith('/')
-    .default('/dev/net/tun')
-    .describe('device node handed to pods for their taps'),
+    ._default(absolutePath, '/dev/net/tun')
+    .check(z.describe('device node handed to pods for their taps')),
 });
 
 export type AgentConfig = Readonly<z.output<typeof agentConfigSchema>>;

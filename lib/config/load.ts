@@ -4,7 +4,7 @@
 // over the one before. One strict schema decides; an unknown field is an error, not a silent default.
 
 import { readFileSync } from 'node:fs';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 import { usvError } from '../errors.ts';
 
 export interface ConfigSources {
@@ -58,7 +58,7 @@ function parseText(text: string): unknown {
 }
 
 /** A text that the field takes as it is stays a text, `1` as a name included; anything else is JSON. */
-function fromEnvironment(sources: ConfigSources, shape: z.ZodRawShape): Record<string, unknown> {
+function fromEnvironment(sources: ConfigSources, shape: z.core.$ZodShape): Record<string, unknown> {
   const found: Record<string, unknown> = {};
   for (const [field, schema] of Object.entries(shape)) {
     const text = sources.env[environmentName(sources.role, field)];
@@ -76,10 +76,10 @@ function expectation(message: string): string {
 }
 
 /** @throws UsvhostError USV_CONFIG naming the field, what was expected and what was got. */
-export function loadConfig<Shape extends z.ZodRawShape>(
-  schema: z.ZodObject<Shape>,
+export function loadConfig<Shape extends z.core.$ZodShape>(
+  schema: z.ZodMiniObject<Shape, z.core.$strict>,
   sources: ConfigSources,
-): z.output<z.ZodObject<Shape>> {
+): z.output<z.ZodMiniObject<Shape, z.core.$strict>> {
   const fields = Object.keys(schema.shape);
   const flags = Object.fromEntries(Object.entries(sources.flags).filter(([, value]) => value !== undefined));
   const file = sources.file === undefined ? {} : readFile(sources.file);

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Fields that several configurations have. The small form of zod, since every pod's sidecar keeps it in memory.
+
+import { en } from 'zod/locales';
+import * as z from 'zod/mini';
+
+// The small form has no words of its own for what is wrong.
+z.config(en());
+
+export const absolutePath = z.string().check(z.startsWith('/'));
+
+export const rootField = z
+  ._default(absolutePath, '/')
+  .check(z.describe('directory under which all host paths hang'));
+
+/** An integer with both limits, a default and its meaning. */
+export function integerField(minimum: number, maximum: number, initial: number, meaning: string) {
+  return z
+    ._default(z.int().check(z.minimum(minimum), z.maximum(maximum)), initial)
+    .check(z.describe(meaning));
+}
