@@ -4,6 +4,7 @@
 
 #include <napi.h>
 
+#include <functional>
 #include <memory>
 
 namespace usvhost::js {
@@ -13,10 +14,17 @@ class EventQueue {
  public:
   using ToJs = Napi::Object (*)(Napi::Env, const Event&);
 
-  EventQueue(Napi::Env env, Napi::Function callback, ToJs to_js)
-      : function_(Napi::ThreadSafeFunction::New(env, callback, "usvhost events", 0, 1)), to_js_(to_js) {
+  /** `on_exit` must end all threads that push and then call close(); it is called when Node ends without a close(). */
+  EventQueue(Napi::Env env, Napi::Function callback, ToJs to_js, std::function<void()> on_exit)
+      : env_(env),
+        function_(Napi::ThreadSafeFunction::New(env, callback, "usvhost events", 0, 1)),
+        to_js_(to_js),
+        on_exit_(std::move(on_exit)) {
     // The daemons decide how long the process lives, not a pending event source.
     function_.Unref(env);
+    // Node frees the function in a hook of its own when the environment ends, long before objects are finalized. Hooks run
+    // newest first, so this one still finds it alive.
+    napi_add_env_cleanup_hook(env_, exit_hook, this);
   }
 
   /** Any thread. An event after close() is dropped: nobody can want it any more. */
@@ -31,8 +39,10 @@ class EventQueue {
 
   /** After all threads that push have ended. */
   void close() {
-    if (!closed_) function_.Release();
+    if (closed_) return;
     closed_ = true;
+    if (!exiting_) napi_remove_env_cleanup_hook(env_, exit_hook, this);
+    function_.Release();
   }
 
  private:
@@ -40,9 +50,18 @@ class EventQueue {
     Event event;
     ToJs to_js;
   };
+  static void exit_hook(void* self) {
+    auto* queue = static_cast<EventQueue*>(self);
+    queue->exiting_ = true;
+    queue->on_exit_();
+  }
+
+  napi_env env_;
   Napi::ThreadSafeFunction function_;
   ToJs to_js_;
+  std::function<void()> on_exit_;
   bool closed_ = false;
+  bool exiting_ = false;
 };
 
 }  // namespace usvhost::js

@@ -77,7 +77,8 @@ JsDataplane::JsDataplane(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JsDa
   }
   DataplaneOptions options = read_options(info[0].As<Napi::Object>());
   if (env.IsExceptionPending()) return;
-  events_ = std::make_unique<EventQueue<LinkEvent>>(env, info[1].As<Napi::Function>(), event_to_js);
+  events_ =
+      std::make_unique<EventQueue<LinkEvent>>(env, info[1].As<Napi::Function>(), event_to_js, [this] { close(); });
   dataplane_ =
       std::make_unique<Dataplane>(std::move(options), [this](LinkEvent event) { events_->push(std::move(event)); });
   if (Status status = dataplane_->start(); !status.ok()) {

@@ -61,7 +61,8 @@ JsSwitch::JsSwitch(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JsSwitch>(
   }
   SwitchOptions options = read_options(info[0].As<Napi::Object>());
   if (env.IsExceptionPending()) return;
-  events_ = std::make_unique<EventQueue<PortEvent>>(env, info[1].As<Napi::Function>(), event_to_js);
+  events_ =
+      std::make_unique<EventQueue<PortEvent>>(env, info[1].As<Napi::Function>(), event_to_js, [this] { close(); });
   switch_ = std::make_unique<Switch>(std::move(options), [this](PortEvent event) { events_->push(std::move(event)); });
   if (Status status = switch_->start(); !status.ok()) {
     close();
