@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Starts DPDK's testpmd, talks to its command line and ends it. Readiness and every answer are read from its output;
+// each process has a prefix of its own for its shared files, so that any number may run beside each other and beside
+// other DPDK programs. It must never change the machine: hugepages are used only when asked for.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { usvFailure } from '../../lib/errors.ts';
+import { parseForwardStats, parsePortStats, type TestpmdStats } from './testpmd-stats.ts';
+
+export interface VirtioUserPort {
+  readonly kind: 'virtio-user';
+  /** Socket of the back-end, which listens. */
+  readonly path: string;
+  readonly mac: string;
+  readonly queueSize: number;
+  /** Further device arguments as written, `mrg_rxbuf=0`. */
+  readonly devargs?: readonly string[];
+}
+
+export interface VhostPort {
+  readonly kind: 'vhost';
+  /** Socket that testpmd makes and listens on. */
+  readonly path: string;
+}
+
+export interface TestpmdOptions {
+  readonly ports: readonly (VirtioUserPort | VhostPort)[];
+  readonly forward: 'io' | 'macswap' | 'rxonly' | 'txonly';
+  /** CPU of the data thread; default: 1, or the last one. */
+  readonly cpu?: number;
+  /** CPU of the thread that reads commands; default: that of the data thread. */
+  readonly mainCpu?: number;
+  /** Default: ordinary pages, which every machine has. */
+  readonly hugepages?: boolean;
+  /** Descriptors of each ring as the application asks for them. Default 1024. */
+  readonly ringSize?: number;
+  /** Destination address of the frames that leave by a port, in order of ports; for txonly. */
+  readonly peerMacs?: readonly string[];
+  /** Bytes of txonly's frames. */
+  readonly frameSize?: number;
+  /** Default 16384. */
+  readonly buffers?: number;
+}
+
+const prompt = 'testpmd> ';
+const startMillis = 30_000;
+const answerMillis = 10_000;
+const stopMillis = 5_000;
+const memoryMegabytes = 256;
+let serial = 0;
+
+function deviceArguments(port: VirtioUserPort | VhostPort, index: number): string {
+  if (port.kind === 'vhost') return `net_vhost${index},iface=${port.path},queues=1,client=0`;
+  const { path, mac, queueSize, devargs = [] } = port;
+  return [
+    `net_virtio_user${index},path=${path},mac=${mac},queues=1,queue_size=${queueSize}`,
+    ...devargs,
+  ].join(',');
+}
+
+/** The command line of one testpmd, from its name on. */
+function testpmdCommand(options: TestpmdOptions, prefix: string): string[] {
+  const { cpu = 1, mainCpu = cpu, ringSize = 1024, peerMacs = [] } = options;
+  const memory =
+    options.hugepages === true
+      ? ['--in-memory', '--single-file-segments']
+      : ['--no-huge', `--file-prefix=${prefix}`];
+  return [
+    'dpdk-testpmd',
+    ...[`--lcores=0@${mainCpu},1@${cpu}`, '--no-pci', '--no-telemetry', '-m', String(memoryMegabytes)],
+    ...memory,
+    ...options.ports.map((port, index) => `--vdev=${deviceArguments(port, index)}`),
+    '--',
+    ...['-i', '--nb-cores=1', `--txd=${ringSize}`, `--rxd=${ringSize}`, `--forward-mode=${options.forward}`],
+    `--total-num-mbufs=${options.buffers ?? 16384}`,
+    ...(options.frameSize === undefined ? [] : [`--txpkts=${options.frameSize}`]),
+    ...peerMacs.map((mac, index) => `--eth-peer=${index},${mac}`),
+  ];
+}
+
+export class Testpmd {
+  readonly #process: ChildProcess;
+  readonly #prefix: string;
+  readonly #closed: Promise<unknown>;
+  #output = '';
+  /** Output before this position has been looked at by `command`. */
+  #read = 0;
+  #onOutput: () => void = () => undefined;
+
+  private constructor(process: ChildProcess, prefix: string) {
+    this.#process = process;
+    this.#prefix = prefix;
+    this.#closed = once(process, 'close').catch((cause: unknown) => {
+      this.#output += String(cause);
+    });
+    for (const stream of [process.stdout, process.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.#output += text;
+        this.#onOutput();
+      });
+    }
+    // Whoever waits finds out by the end of the process.
+    process.stdin?.on('error', () => undefined);
+    void this.#closed.then(() => this.#onOutput());
+  }
+
+  /**
+   * Resolves when all ports are configured and commands are read. A virtio-user port is then connected; a vhost port listens.
+   * @throws UsvhostError USV_IO with testpmd's output when it ends or is not ready in time
+   */
+  static async start(options: TestpmdOptions): Promise<Testpmd> {
+    const prefix = `usv-${process.pid}-${serial++}`;
+    // stdbuf: a C library buffers whole blocks into a pipe, and answers would come at the end only.
+    const argv = ['-oL', ...testpmdCommand(options, prefix)];
+    const testpmd = new Testpmd(spawn('stdbuf', argv, { stdio: ['pipe', 'pipe', 'pipe'] }), prefix);
+    try {
+      await testpmd.#prompted(startMillis);
+      return testpmd;
+    } catch (error) {
+      await testpmd.kill();
+      throw error;
+    }
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  get #running(): boolean {
+    return (
+      this.#process.pid !== undefined && this.#process.exitCode === null && this.#process.signalCode === null
+    );
+  }
+
+  /** All output so far. */
+  get output(): string {
+    return this.#output;
+  }
+
+  /** Runs one command and returns what it printed. @throws UsvhostError USV_IO when testpmd has ended or hangs */
+  async command(text: string): Promise<string> {
+    this.#read = this.#output.length;
+    this.#process.stdin?.write(`${text}\n`);
+    return this.#prompted(answerMillis);
+  }
+
+  /** Starts forwarding; `bursts`: first sends so many bursts of 32 frames from each port. */
+  async startForwarding(bursts = 0): Promise<void> {
+    await this.command(bursts === 0 ? 'start' : `start tx_first ${bursts}`);
+  }
+
+  /** Stops forwarding and returns what it has done since its start, a row for each port. */
+  async stopForwarding(): Promise<TestpmdStats[]> {
+    return parseForwardStats(await this.command('stop'));
+  }
+
+  /** What forwarding has done since its start, a row for each port. */
+  async forwardStats(): Promise<TestpmdStats[]> {
+    return parseForwardStats(await this.command('show fwd stats all'));
+  }
+
+  /** What the drivers of the ports count since they were started, a row for each port. */
+  async portStats(): Promise<TestpmdStats[]> {
+    return parsePortStats(await this.command('show port stats all'));
+  }
+
+  /** Resolves when the text is in the output. @throws UsvhostError USV_IO when testpmd ends or it does not come */
+  async printed(text: string, from = 0): Promise<void> {
+    await this.#until(
+      () => this.#output.includes(text, from) || undefined,
+      startMillis,
+      JSON.stringify(text),
+    );
+  }
+
+  /** Ends it as a user would, by SIGINT, and waits for that. */
+  async stop(): Promise<void> {
+    await this.#end('SIGINT');
+  }
+
+  /** kill -9 */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    if (this.#running) this.#process.kill(signal);
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), stopMillis);
+    await this.#closed;
+    clearTimeout(timer);
+    // Its runtime directory; DPDK leaves it behind.
+    const runtime = process.getuid?.() === 0 ? '/var/run' : (process.env['XDG_RUNTIME_DIR'] ?? '/tmp');
+    rmSync(`${runtime}/dpdk/${this.#prefix}`, { recursive: true, force: true });
+  }
+
+  /** Waits for the next prompt and returns what came before it. */
+  #prompted(millis: number): Promise<string> {
+    return this.#until(
+      () => {
+        const end = this.#output.indexOf(prompt, this.#read);
+        if (end < 0) return undefined;
+        const text = this.#output.slice(this.#read, end);
+        this.#read = end + prompt.length;
+        return text;
+      },
+      millis,
+      'its prompt',
+    );
+  }
+
+  async #until<Value>(look: () => Value | undefined, millis: number, what: string): Promise<Value> {
+    const { promise, resolve, reject } = Promise.withResolvers<Value>();
+    const fail = (reason: string): void =>
+      reject(usvFailure('USV_IO', `testpmd ${reason} before ${what}:\n${this.#output}`));
+    const timer = setTimeout(() => fail(`took ${millis} ms`), millis);
+    const check = (): void => {
+      const found = look();
+      if (found !== undefined) resolve(found);
+      else if (!this.#running) fail('ended');
+    };
+    this.#onOutput = check;
+    check();
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#onOutput = () => undefined;
+    }
+  }
+}
