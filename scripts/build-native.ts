@@ -100,9 +100,8 @@ export async function buildNative(variant: Variant = 'native', options: BuildOpt
   const targets = options.runtimeOnly === true ? ['--target', 'addon', 'usvhost_shim'] : [];
   const build = [lock, 'cmake', '--build', directory, '--parallel', jobs, ...targets];
   const { code } = await run('flock', build, {
-    onOutput: (text) => {
-      const lines = text.split('\n').filter((line) => !quiet.test(line.trim()));
-      if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`);
+    onLine: (line) => {
+      if (!quiet.test(line.trim())) process.stderr.write(`${line}\n`);
     },
   });
   if (code !== 0)

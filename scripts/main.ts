@@ -5,6 +5,7 @@
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
 import { usvFailure } from '../lib/errors.ts';
 import { reportOf } from '../lib/report.ts';
 
@@ -25,13 +26,13 @@ export async function main(body: () => Promise<number>): Promise<void> {
 export interface RunResult {
   /** Exit status, or 128 for an end by a signal. */
   readonly code: number;
-  /** Standard output and standard error in order of arrival; empty unless piped. */
+  /** Lines of standard output and standard error in order of arrival; empty when inherited. */
   readonly output: string;
 }
 
 export interface RunOptions {
-  /** Called with each piece of output as it comes. */
-  readonly onOutput?: (text: string) => void;
+  /** Called with each line of output, without its end, as it comes. */
+  readonly onLine?: (line: string) => void;
   /** Let the program write to our own standard output and error. Default: collect. */
   readonly inherit?: boolean;
   readonly env?: Readonly<Record<string, string>>;
@@ -51,9 +52,10 @@ export async function run(
   const child = spawn(command, args, spawnOptions);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-      options.onOutput?.(text);
+    if (stream === null) continue;
+    createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on('line', (line) => {
+      output += `${line}\n`;
+      options.onLine?.(line);
     });
   }
   try {

@@ -43,7 +43,7 @@ export async function runDoctest(variant: Variant, args: readonly string[] = [])
     command[0] ?? program,
     [...command.slice(1), '--no-colors=true', ...args],
     {
-      onOutput: (text) => process.stdout.write(text),
+      onLine: (line) => process.stdout.write(`${line}\n`),
       env: sanitizerOptions,
     },
   );
