@@ -1,26 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// port.json, the contract with whoever runs in the pod: where the socket is on either side, who connects, and what the
-// port is like. Readers ignore keys they do not know; `version` changes when a key's meaning does.
+// Writes port.json, the contract of lib/port-contract.ts, from what an ADD has decided.
 
-import { hostPaths } from '../lib/names.ts';
+import { hostPaths, podMountPath } from '../lib/names.ts';
+import type { PortContract } from '../lib/port-contract.ts';
 import type { Attachment } from './attachment.ts';
 import type { PluginConfig } from './config.ts';
 import type { CniIp } from './result.ts';
-
-interface PortDocument {
-  readonly version: 1;
-  readonly ifname: string;
-  readonly socket: { readonly pod: string; readonly host: string };
-  /** The pod's role on the socket: `client` connects. */
-  readonly podRole: 'client';
-  readonly mac: string;
-  readonly mtu: number;
-  readonly queues: number;
-  readonly queueSize: number;
-  readonly ips: readonly string[];
-  readonly endpoint: 'tap' | 'socket';
-}
 
 /** Text of the port.json of an attachment. */
 export function portDocument(
@@ -29,11 +15,11 @@ export function portDocument(
   config: Pick<PluginConfig, 'queues' | 'queueSize'>,
   ips: readonly CniIp[],
 ): string {
-  const document: PortDocument = {
+  const document: PortContract = {
     version: 1,
     ifname: attachment.ifname,
     socket: {
-      pod: `/var/run/usvhost/${attachment.ifname}/vhost.sock`,
+      pod: `${podMountPath}/${attachment.ifname}/vhost.sock`,
       host: hostPaths(root).portSocket(attachment.port),
     },
     podRole: 'client',

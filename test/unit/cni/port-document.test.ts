@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an ADD writes is what a dataplane reads.
+
+import { expect, test } from '@jest/globals';
+import type { Attachment } from '../../../cni/attachment.ts';
+import { portDocument } from '../../../cni/port-document.ts';
+import { portContractSchema } from '../../../lib/port-contract.ts';
+
+const attachment: Attachment = {
+  containerId: 'container',
+  ifname: 'net1',
+  port: 'p0123456789abcd',
+  device: 'port-0',
+  network: 'fast',
+  netns: '/proc/1/ns/net',
+  mac: '02:00:00:00:00:0a',
+  mtu: 9000,
+  endpoint: 'tap',
+  state: 'adding',
+  ipamConfig: null,
+};
+
+test.each(['tap', 'socket'] as const)('the document of a %s keeps the contract', (endpoint) => {
+  const ips = [{ address: '10.1.2.3/24', gateway: '10.1.2.1' }, { address: 'fd00::1/64' }];
+  const text = portDocument('/srv', { ...attachment, endpoint }, { queues: 1, queueSize: 256 }, ips);
+  const value: unknown = JSON.parse(text);
+  // Nothing is left out by the reader.
+  expect(portContractSchema.parse(value)).toEqual(value);
+  expect(value).toEqual({
+    version: 1,
+    ifname: 'net1',
+    socket: {
+      pod: '/var/run/usvhost/net1/vhost.sock',
+      host: '/srv/run/usvhost/ports/p0123456789abcd/vhost.sock',
+    },
+    podRole: 'client',
+    mac: '02:00:00:00:00:0a',
+    mtu: 9000,
+    queues: 1,
+    queueSize: 256,
+    ips: ['10.1.2.3/24', 'fd00::1/64'],
+    endpoint,
+  });
+  expect(text.endsWith('}\n')).toBe(true);
+});
