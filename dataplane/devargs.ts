@@ -30,10 +30,13 @@ function integer(value: string, key: string, expected: string, accepts: (n: numb
   throw usvError('USV_DEVARG', { what: `${key}=`, expected, got: JSON.stringify(value) });
 }
 
+/** Entries of the largest ring that the driver makes. */
+export const largestQueue = 4096;
+
 /** A ring size as the driver takes it: a power of two (virtio 1.2, 2.7). */
 const queueSize: Apply = (into, value, key) => {
-  const accepts = (n: number): boolean => n >= 2 && n <= 4096 && (n & (n - 1)) === 0;
-  into.queueSize = integer(value, key, 'a power of two from 2 to 4096', accepts);
+  const accepts = (n: number): boolean => n >= 2 && n <= largestQueue && (n & (n - 1)) === 0;
+  into.queueSize = integer(value, key, `a power of two from 2 to ${largestQueue}`, accepts);
 };
 
 const onlyOnePair: Apply = (_, value, key) => {
@@ -51,7 +54,15 @@ const anyOffer: Apply = (_, value, key) => {
   integer(value, key, '0 or 1', (n) => n === 0 || n === 1);
 };
 
-const path: Apply = (into, value) => {
+const path: Apply = (into, value, key) => {
+  // A configuration file can hold what an argument cannot.
+  if (value === '' || value.includes('\0')) {
+    throw usvError('USV_DEVARG', {
+      what: `${key}=`,
+      expected: 'a socket or a directory',
+      got: JSON.stringify(value),
+    });
+  }
   into.path = value;
 };
 
@@ -127,7 +138,7 @@ export function parseDevargs(text: string): PortArguments {
     seen.add(key);
     apply(found, pair.slice(equals + 1), key);
   }
-  if (found.path === undefined || found.path === '') {
+  if (found.path === undefined) {
     throw usvError('USV_DEVARG', {
       what: name,
       expected: 'path=SOCKET or path=DIRECTORY',

@@ -7,7 +7,7 @@ import type { DataplaneConfig } from '../lib/config/dataplane.ts';
 import { usvError } from '../lib/errors.ts';
 import { checkIfname } from '../lib/names.ts';
 import type { DataplaneOptions, EngineOptions } from '../native/index.ts';
-import { parseDevargs } from './devargs.ts';
+import { largestQueue, parseDevargs } from './devargs.ts';
 import { findPort, type PortPlace } from './port-directory.ts';
 
 const defaultQueueSize = 256;
@@ -20,13 +20,10 @@ interface FoundPort extends PortPlace {
   readonly mac: string | undefined;
 }
 
-function required<Value>(value: Value | undefined, engine: string, field: string): Value {
+/** `from`: who can give the value. */
+function required<Value>(value: Value | undefined, engine: string, from: string): Value {
   if (value !== undefined) return value;
-  throw usvError('USV_CONFIG', {
-    what: `engine ${engine}`,
-    expected: `${field} (flag, or in port.json)`,
-    got: 'nothing',
-  });
+  throw usvError('USV_CONFIG', { what: `engine ${engine}`, expected: from, got: 'nothing' });
 }
 
 function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions {
@@ -38,8 +35,8 @@ function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions 
         ? {
             kind: 'l2fwd',
             mode: 'rewrite',
-            sourceMac: required(mac, 'l2fwd', 'mac'),
-            destinationMac: required(config.peerMac, 'l2fwd', 'peerMac'),
+            sourceMac: required(mac, 'l2fwd', '--mac, mac= or a port.json'),
+            destinationMac: required(config.peerMac, 'l2fwd', '--peer-mac'),
           }
         : { kind: 'l2fwd', mode: 'swap' };
     case 'txonly':
@@ -56,15 +53,15 @@ function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions 
     case 'responder':
       return {
         kind: 'responder',
-        mac: required(mac, 'responder', 'mac'),
-        ip: required(ip, 'responder', 'ip'),
+        mac: required(mac, 'responder', '--mac, mac= or a port.json'),
+        ip: required(ip, 'responder', '--ip or an IPv4 address in a port.json'),
       };
     case 'ping':
       return {
         kind: 'ping',
-        mac: required(mac, 'ping', 'mac'),
-        source: required(ip, 'ping', 'ip'),
-        destination: required(config.target, 'ping', 'target'),
+        mac: required(mac, 'ping', '--mac, mac= or a port.json'),
+        source: required(ip, 'ping', '--ip or an IPv4 address in a port.json'),
+        destination: required(config.target, 'ping', '--target'),
         count: config.count,
         intervalMillis: config.intervalMillis,
         timeoutMillis: 1000,
@@ -72,7 +69,7 @@ function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions 
     case 'tap':
       return {
         kind: 'tap',
-        device: checkIfname(required(config.tap ?? port.contract?.ifname, 'tap', 'tap')),
+        device: checkIfname(required(config.tap ?? port.contract?.ifname, 'tap', '--tap or a port.json')),
         node: config.tunDevice,
         multiQueue: false,
       };
@@ -87,7 +84,8 @@ export function nativeOptions(config: DataplaneConfig): DataplaneOptions {
     return {
       ...place,
       name,
-      queueSize: queueSize ?? place.contract?.queueSize ?? defaultQueueSize,
+      // The node's word is a wish: who has the rings decides how large they are.
+      queueSize: queueSize ?? Math.min(place.contract?.queueSize ?? defaultQueueSize, largestQueue),
       mac: mac ?? place.contract?.mac,
     };
   });
@@ -101,11 +99,11 @@ export function nativeOptions(config: DataplaneConfig): DataplaneOptions {
       got: `${first.name} twice`,
     });
   }
-  const [kind, directory = ''] = config.memory.split(':', 2);
+  const [kind = '', ...directory] = config.memory.split(':');
   return {
     ports: ports.map(({ name, socketPath, queueSize }) => ({ name, path: socketPath, queueSize })),
     engine: engineOptions(config, first),
-    memory: { kind: kind === 'shm' || kind === 'hugetlbfs' ? kind : 'memfd', directory },
+    memory: { kind: kind === 'shm' || kind === 'hugetlbfs' ? kind : 'memfd', directory: directory.join(':') },
     buffers: config.buffers,
     cpu: config.cpu,
     idleMicros: config.idleMicros,

@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../lib/errno.ts';
-import { usvError, usvFailure } from '../lib/errors.ts';
+import { UsvhostError, usvError, usvFailure } from '../lib/errors.ts';
 import { checkSocketPath } from '../lib/names.ts';
 import { type PortContract, portContractSchema } from '../lib/port-contract.ts';
 
@@ -75,6 +75,17 @@ function readContract(file: string): PortContract | undefined {
  * @throws UsvhostError USV_SOCKET_PATH, USV_DEVARG (several ports below a directory), USV_CONFIG (a contract that is not one), USV_IO
  */
 export function findPort(path: string): PortPlace {
-  const socketPath = checkSocketPath(isDirectory(path) ? socketBelow(path) : path);
+  // Before anything is looked at: the kernel has a limit for names of files too, with another error.
+  checkSocketPath(path);
+  const socketPath = checkSocketPath(socketOf(path));
   return { socketPath, contract: readContract(join(dirname(socketPath), 'port.json')) };
+}
+
+function socketOf(path: string): string {
+  try {
+    return isDirectory(path) ? socketBelow(path) : path;
+  } catch (cause) {
+    if (errnoOf(cause) === '' || cause instanceof UsvhostError) throw cause;
+    throw usvFailure('USV_IO', `${path} cannot be looked at: ${errnoOf(cause)}`, { cause });
+  }
 }

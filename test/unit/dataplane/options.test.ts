@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From configuration, device arguments and port.json to what the native dataplane gets: who wins, and what is said about
+// a value that nobody gave.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { nativeOptions } from '../../../dataplane/options.ts';
+import { dataplaneConfigSchema } from '../../../lib/config/dataplane.ts';
+import type { DataplaneOptions } from '../../../native/index.ts';
+import { temporaryRoots } from '../../fakes/temporary-root.ts';
+import { contract } from './contract.ts';
+
+const newRoot = temporaryRoots();
+/** A socket without port.json. */
+const bare = 'net_virtio_user0,path=/nonexistent/vhost.sock';
+let root = '';
+/** A port with the contract. */
+let port = '';
+
+beforeEach(() => {
+  root = newRoot();
+  mkdirSync(join(root, 'net1'));
+  writeFileSync(join(root, 'net1', 'port.json'), JSON.stringify(contract));
+  port = `net_virtio_user0,path=${root}`;
+});
+
+function options(config: Readonly<Record<string, unknown>>): DataplaneOptions {
+  return nativeOptions(dataplaneConfigSchema.parse({ port: [port], ...config }));
+}
+
+describe('from port.json', () => {
+  test('socket, ring size and the name of the tap', () => {
+    expect(options({})).toMatchObject({
+      ports: [{ name: 'net_virtio_user0', path: join(root, 'net1', 'vhost.sock'), queueSize: 512 }],
+      engine: { kind: 'tap', device: 'net1', node: '/dev/net/tun', multiQueue: false },
+    });
+  });
+
+  test('the MAC address and the first IPv4 address', () => {
+    expect(options({ engine: 'responder' }).engine).toEqual({
+      kind: 'responder',
+      mac: contract.mac,
+      ip: '10.1.2.3',
+    });
+    expect(options({ engine: 'ping', target: '10.1.2.9' }).engine).toMatchObject({
+      mac: contract.mac,
+      source: '10.1.2.3',
+      destination: '10.1.2.9',
+      count: 10,
+    });
+    expect(options({ engine: 'txonly' }).engine).toMatchObject({
+      sourceMac: contract.mac,
+      destinationMac: 'ff:ff:ff:ff:ff:ff',
+      running: false,
+    });
+  });
+
+  test('the device arguments come before it, the configuration before both', () => {
+    port = `net_virtio_user0,path=${root},mac=02:00:00:00:00:0b,queue_size=128`;
+    expect(options({}).ports[0]).toMatchObject({ queueSize: 128 });
+    expect(options({ engine: 'responder' }).engine).toMatchObject({ mac: '02:00:00:00:00:0b' });
+    const all = { engine: 'responder', mac: '02:00:00:00:00:0c', ip: '10.9.9.9' };
+    expect(options(all).engine).toMatchObject({ mac: '02:00:00:00:00:0c', ip: '10.9.9.9' });
+    expect(options({ tap: 'tap7' }).engine).toMatchObject({ device: 'tap7' });
+  });
+
+  test('a ring larger than the driver makes is the largest', () => {
+    writeFileSync(join(root, 'net1', 'port.json'), JSON.stringify({ ...contract, queueSize: 32_768 }));
+    expect(options({}).ports[0]).toMatchObject({ queueSize: 4096 });
+  });
+});
+
+describe('without port.json', () => {
+  beforeEach(() => {
+    port = bare;
+  });
+
+  test('engines that need no address run', () => {
+    expect(options({ engine: 'l2fwd' })).toMatchObject({
+      ports: [{ path: '/nonexistent/vhost.sock', queueSize: 256 }],
+      engine: { kind: 'l2fwd', mode: 'swap' },
+    });
+    expect(options({ engine: 'rxonly' }).engine).toMatchObject({ kind: 'rxonly', verify: false });
+    expect(options({ engine: 'txonly' }).engine).toMatchObject({ sourceMac: '02:00:00:00:00:01', size: 64 });
+  });
+
+  test.each([
+    ['the tap without a name', {}, '--tap'],
+    ['responder without MAC', { engine: 'responder', ip: '10.0.0.1' }, '--mac'],
+    ['responder without IP', { engine: 'responder', mac: '02:00:00:00:00:01' }, '--ip'],
+    ['ping without MAC', { engine: 'ping', ip: '10.0.0.1', target: '10.0.0.2' }, '--mac'],
+    ['ping without IP', { engine: 'ping', mac: '02:00:00:00:00:01', target: '10.0.0.2' }, '--ip'],
+    ['ping without target', { engine: 'ping', mac: '02:00:00:00:00:01', ip: '10.0.0.1' }, '--target'],
+    ['rewriting without MAC', { engine: 'l2fwd', rewrite: true, peerMac: '02:00:00:00:00:02' }, '--mac'],
+    ['rewriting without peer', { engine: 'l2fwd', rewrite: true, mac: '02:00:00:00:00:01' }, '--peer-mac'],
+  ])('%s names the flag', (_, config, flag) => {
+    expect(() => options(config)).toThrow(expect.objectContaining({ code: 'USV_CONFIG', exitCode: 2 }));
+    expect(() => options(config)).toThrow(`expected ${flag}`);
+    expect(() => options(config)).toThrow('got nothing');
+  });
+
+  test.each(['a/b', 'x'.repeat(16), '..', 'a b'])('a tap cannot be named %j', (tap) => {
+    expect(() => options({ tap })).toThrow(expect.objectContaining({ code: 'USV_NAME' }));
+  });
+});
+
+describe('ports', () => {
+  test('two keep their order', () => {
+    const both = [port, 'eth_cvio1,path=/nonexistent/vhost.sock,queue_num=64'];
+    expect(options({ port: both, engine: 'l2fwd' }).ports).toMatchObject([
+      { name: 'net_virtio_user0', queueSize: 512 },
+      { name: 'eth_cvio1', queueSize: 64 },
+    ]);
+  });
+
+  test('two of one name', () => {
+    expect(() => options({ port: [port, bare], engine: 'l2fwd' })).toThrow(
+      expect.objectContaining({ code: 'USV_DEVARG' }),
+    );
+    expect(() => options({ port: [port, bare], engine: 'l2fwd' })).toThrow('net_virtio_user0 twice');
+  });
+});
+
+test.each([
+  ['memfd', { kind: 'memfd', directory: '' }],
+  ['shm', { kind: 'shm', directory: '' }],
+  ['shm:/dev/shm/mine', { kind: 'shm', directory: '/dev/shm/mine' }],
+  ['hugetlbfs:/dev/hugepages', { kind: 'hugetlbfs', directory: '/dev/hugepages' }],
+  ['shm:/with:colon', { kind: 'shm', directory: '/with:colon' }],
+])('memory %s', (memory, expected) => {
+  expect(options({ memory }).memory).toEqual(expected);
+});
