@@ -73,6 +73,14 @@ bool answer_echo(uint8_t* frame, uint32_t length, MacAddress mac, Ipv4Address ip
   return true;
 }
 
+/** Folds all bytes of the number into one: a single flipped bit of it changes every byte that follows. */
+uint32_t payload_seed(uint64_t sequence) {
+  sequence ^= sequence >> 32;
+  sequence ^= sequence >> 16;
+  sequence ^= sequence >> 8;
+  return static_cast<uint32_t>(sequence & 0xff) * 31;
+}
+
 }  // namespace
 
 uint16_t internet_checksum(const uint8_t* data, uint32_t length) {
@@ -156,15 +164,16 @@ bool parse_echo_reply(const uint8_t* frame, uint32_t length, uint16_t id, uint16
 void fill_test_payload(uint8_t* frame, uint32_t length, uint64_t sequence) {
   store_be16(frame + 12, kTestEtherType);
   memcpy(frame + kEthernetBytes, &sequence, sizeof sequence);
-  for (uint32_t i = kTestHeaderBytes; i < length; i++)
-    frame[i] = static_cast<uint8_t>(sequence * 31 + i * 7 + (i >> 8));
+  uint32_t seed = payload_seed(sequence);
+  for (uint32_t i = kTestHeaderBytes; i < length; i++) frame[i] = static_cast<uint8_t>(seed + i * 7 + (i >> 8));
 }
 
 bool check_test_payload(const uint8_t* frame, uint32_t length, uint64_t& sequence) {
   if (length < kTestHeaderBytes || load_be16(frame + 12) != kTestEtherType) return false;
   memcpy(&sequence, frame + kEthernetBytes, sizeof sequence);
+  uint32_t seed = payload_seed(sequence);
   for (uint32_t i = kTestHeaderBytes; i < length; i++) {
-    if (frame[i] != static_cast<uint8_t>(sequence * 31 + i * 7 + (i >> 8))) return false;
+    if (frame[i] != static_cast<uint8_t>(seed + i * 7 + (i >> 8))) return false;
   }
   return true;
 }
