@@ -96,9 +96,9 @@ TEST_CASE("more than one batch of ready descriptors wakes the thread, and unwatc
   REQUIRE(eventually([&] { return thread.sleeps() >= 1; }));
   uint64_t one = 1;
   for (int round = 0; round < 3; round++) {
+    uint64_t sleeps = thread.sleeps();
     // Nobody reads these counters: an edge is enough, and a level would keep the thread awake for ever.
     for (Fd& event : events) REQUIRE(write(event.get(), &one, sizeof one) == sizeof one);
-    uint64_t sleeps = thread.sleeps();
     CHECK(eventually([&] { return thread.sleeps() > sleeps; }));
   }
   for (Fd& event : events) thread.unwatch(event.get());

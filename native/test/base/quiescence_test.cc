@@ -48,7 +48,7 @@ TEST_CASE("an object that was unpublished is not used after the wait") {
   struct Object {
     std::atomic<bool> alive{true};
   };
-  constexpr int kRounds = kSanitized ? 2000 : 20000;
+  constexpr int kRounds = kSanitized ? 1000 : 5000;
   Epoch epoch;
   std::atomic<Object*> published{nullptr};
   std::atomic<bool> stop{false};

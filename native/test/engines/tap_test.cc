@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tap: the kernel of a network namespace of its own pings a pod through tap, driver, switch and back. Namespaces belong to
+// threads, so all of it runs on a thread that ends with the test.
+#include "engines/tap.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "test/engines/wires.h"
+
+namespace usvhost::test {
+namespace {
+
+/** Runs `body` in a fresh network namespace, or says why there is none. */
+template <class Body>
+void in_namespace(Body body) {
+  std::string missing;
+  std::thread inside([&] {
+    if (unshare(CLONE_NEWNET) != 0) {
+      missing = std::string("the right to make a network namespace: ") + strerror(errno);
+      return;
+    }
+    Fd node(open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+    if (!node) {
+      missing = std::string("/dev/net/tun: ") + strerror(errno);
+      return;
+    }
+    body();
+  });
+  inside.join();
+  if (!missing.empty()) MESSAGE("skipped: needs ", missing);
+}
+
+bool make_tap(const char* name, int flags = 0) {
+  Fd node(open("/dev/net/tun", O_RDWR | O_CLOEXEC));
+  ifreq request{};
+  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | flags);
+  return ioctl(node.get(), TUNSETIFF, &request) == 0 && ioctl(node.get(), TUNSETPERSIST, 1) == 0;
+}
+
+bool bring_up(const char* name, const char* address) {
+  Fd control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  auto* in = reinterpret_cast<sockaddr_in*>(&request.ifr_addr);
+  in->sin_family = AF_INET;
+  inet_pton(AF_INET, address, &in->sin_addr);
+  if (ioctl(control.get(), SIOCSIFADDR, &request) != 0) return false;
+  inet_pton(AF_INET, "255.255.255.0", &in->sin_addr);
+  if (ioctl(control.get(), SIOCSIFNETMASK, &request) != 0) return false;
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  return ioctl(control.get(), SIOCSIFFLAGS, &request) == 0;
+}
+
+std::string refusal(TapOptions options) {
+  Wires wires;
+  Tap tap(wires.port(), std::move(options));
+  Status status = tap.open();
+  return status.ok() ? "ok" : status.code;
+}
+
+TEST_CASE("devices that cannot be attached") {
+  CHECK(refusal({""}) == "USV_TAP");
+  CHECK(refusal({"sixteen-bytes-xx"}) == "USV_TAP");
+  CHECK(refusal({"usv-absent"}) == "USV_TAP");
+  CHECK(refusal({"lo"}) == "USV_TAP");
+  CHECK(refusal({"lo", "/dev/null"}) == "USV_TAP");
+  CHECK(refusal({"lo", "/no/such/node"}) == "USV_TAP");
+  in_namespace([] {
+    REQUIRE(make_tap("one"));
+    REQUIRE(make_tap("many", IFF_MULTI_QUEUE));
+    CHECK(refusal({"one", "/dev/net/tun", true}) == "USV_TAP");
+    CHECK(refusal({"many", "/dev/net/tun", false}) == "USV_TAP");
+    CHECK(refusal({"one"}) == "ok");
+    CHECK(refusal({"many", "/dev/net/tun", true}) == "ok");
+    Wires wires;
+    Tap first(wires.port(), {"one"}), second(wires.port(), {"one"});
+    CHECK(first.open().ok());
+    CHECK(std::string(second.open().code) == "USV_TAP");  // busy
+  });
+}
+
+TEST_CASE("frames of a tap that is down are counted, and no buffer is lost") {
+  in_namespace([] {
+    REQUIRE(make_tap("down"));
+    Wires wires;
+    Tap tap(wires.port(), {"down"});
+    REQUIRE(tap.open().ok());
+    for (int i = 0; i < 10; i++) REQUIRE(wires.arrive(Wires::Frame(60)));
+    CHECK(tap.poll() == 10);
+    CHECK(metric(tap.report(), "tap_drops") == 10);
+    CHECK(wires.pool().available() + wires.receive().available() == 400);
+    CHECK_FALSE(tap.pending());
+  });
+}
+
+TEST_CASE("the kernel pings a pod through the tap and the switch") {
+  in_namespace([] {
+    REQUIRE(make_tap("pod0"));
+    SwitchFixture fixture;
+    fixture.add_port("tap");
+    fixture.add_port("pod", mac(2));
+    auto responder = start_dataplane(fixture.socket("pod"), ResponderOptions{mac(2), 0x0202000a});
+    auto tap = start_dataplane(fixture.socket("tap"), TapOptions{"pod0"});
+    REQUIRE(eventually([&] {
+      return fixture.in_state("tap", PortState::kUp) && fixture.in_state("pod", PortState::kUp);
+    }));
+    REQUIRE(bring_up("pod0", "10.0.2.1"));
+    Fd ping(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP));
+    REQUIRE(ping);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    inet_pton(AF_INET, "10.0.2.2", &to.sin_addr);
+    for (uint16_t sequence = 0; sequence < 20; sequence++) {
+      std::vector<uint8_t> echo(1000, 0x42);
+      memset(echo.data(), 0, 8);
+      echo[0] = 8;
+      store_be16(echo.data() + 6, sequence);
+      store_be16(echo.data() + 2, internet_checksum(echo.data(), static_cast<uint32_t>(echo.size())));
+      REQUIRE(sendto(ping.get(), echo.data(), echo.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to) > 0);
+      uint8_t packet[2048];
+      ssize_t got = 0;
+      pollfd readable{ping.get(), POLLIN, 0};
+      REQUIRE(poll(&readable, 1, 10'000) == 1);
+      got = recv(ping.get(), packet, sizeof packet, 0);
+      REQUIRE(got == 20 + static_cast<ssize_t>(echo.size()));
+      CHECK(packet[20] == 0);
+      CHECK(load_be16(packet + 26) == sequence);
+      CHECK(std::equal(packet + 28, packet + got, echo.begin() + 8));
+    }
+  });
+}
+
+}  // namespace
+}  // namespace usvhost::test
