@@ -8,6 +8,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { usvFailure } from '../../lib/errors.ts';
+import { allowedCpus } from './cpus.ts';
 import { parseForwardStats, parsePortStats, type TestpmdStats } from './testpmd-stats.ts';
 
 export interface VirtioUserPort {
@@ -29,7 +30,7 @@ export interface VhostPort {
 export interface TestpmdOptions {
   readonly ports: readonly (VirtioUserPort | VhostPort)[];
   readonly forward: 'io' | 'macswap' | 'rxonly' | 'txonly';
-  /** CPU of the data thread; default: 1, or the last one. */
+  /** CPU of the data thread. Default: the last one that may be used. */
   readonly cpu?: number;
   /** CPU of the thread that reads commands; default: that of the data thread. */
   readonly mainCpu?: number;
@@ -63,7 +64,7 @@ function deviceArguments(port: VirtioUserPort | VhostPort, index: number): strin
 
 /** The command line of one testpmd, from its name on. */
 function testpmdCommand(options: TestpmdOptions, prefix: string): string[] {
-  const { cpu = 1, mainCpu = cpu, ringSize = 1024, peerMacs = [] } = options;
+  const { cpu = allowedCpus().at(-1) ?? 0, mainCpu = cpu, ringSize = 1024, peerMacs = [] } = options;
   const memory =
     options.hugepages === true
       ? ['--in-memory', '--single-file-segments']

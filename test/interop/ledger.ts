@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Exact accounts of frames: named losses of every station on the way since the ledger was opened. A run balances when
+// sent = received + losses, and every run is printed as a row.
+
+import { afterAll } from '@jest/globals';
+import { eventually } from '../support/eventually.ts';
+import type { RunningDriver, RunningSwitch } from '../support/running.ts';
+import type { Testpmd } from '../support/testpmd.ts';
+
+type Losses = Readonly<Record<string, number>>;
+/** Names of losses with their counts since any fixed moment. */
+export type Station = () => Losses | Promise<Losses>;
+
+const isLoss = (name: string): boolean => name.includes('_drop_') || name === 'tx_lost';
+
+function prefixed(prefix: string, counters: Losses): Losses {
+  return Object.fromEntries(
+    Object.entries(counters)
+      .filter(([name]) => isLoss(name))
+      .map(([name, value]) => [`${prefix}.${name}`, value]),
+  );
+}
+
+export function switchStation(ours: RunningSwitch, ...ports: readonly string[]): Station {
+  return () =>
+    Object.assign({}, ...ports.map((port) => prefixed(`switch.${port}`, ours.port(port).counters)));
+}
+
+export function driverStation(driver: RunningDriver): Station {
+  return () => prefixed('driver', driver.counters);
+}
+
+/** What testpmd did not get into a transmit ring, or counts as lost in reception. */
+export function testpmdStation(testpmd: Testpmd): Station {
+  return async () => {
+    const forward = await testpmd.forwardStats();
+    const ports = await testpmd.portStats();
+    return {
+      'testpmd.tx_dropped': forward.reduce((sum, { txDropped }) => sum + txDropped, 0),
+      'testpmd.rx_lost': ports.reduce((sum, { rxLost }) => sum + rxLost, 0),
+    };
+  };
+}
+
+export interface Account {
+  readonly sent: number;
+  readonly received: number;
+  /** Only those that are not 0. */
+  readonly losses: Losses;
+}
+
+export class Ledger {
+  readonly #stations: readonly Station[];
+  readonly #opened: Losses;
+
+  private constructor(stations: readonly Station[], opened: Losses) {
+    this.#stations = stations;
+    this.#opened = opened;
+  }
+
+  static async open(...stations: readonly Station[]): Promise<Ledger> {
+    return new Ledger(stations, await all(stations));
+  }
+
+  /** Waits until the frames under way have arrived or are counted as lost. @throws UsvhostError when they never balance */
+  async balanced(count: () => { readonly sent: number; readonly received: number }): Promise<Account> {
+    const look = async (): Promise<Account> => {
+      const now = Object.entries(await all(this.#stations));
+      const losses = now.map(([name, value]) => [name, value - (this.#opened[name] ?? 0)] as const);
+      return { ...count(), losses: Object.fromEntries(losses.filter(([, value]) => value !== 0)) };
+    };
+    const sum = (losses: Losses): number => Object.values(losses).reduce((total, value) => total + value, 0);
+    return eventually(
+      look,
+      ({ sent, received, losses }) => sent === received + sum(losses),
+      'sent = received + losses',
+    );
+  }
+}
+
+async function all(stations: readonly Station[]): Promise<Losses> {
+  return Object.assign({}, ...(await Promise.all(stations.map((station) => station()))));
+}
+
+/** Collects rows and prints them when the file's tests are done. */
+export function printedRows(): (name: string, account: Account & { readonly corrupted?: number }) => void {
+  const rows: string[] = [];
+  afterAll(() => {
+    process.stdout.write(`${['', ...rows, ''].join('\n')}`);
+  });
+  return (name, { sent, received, corrupted = 0, losses }) => {
+    const named = Object.entries(losses).map(([loss, value]) => `${loss} ${value}`);
+    const cells = [
+      name.padEnd(52),
+      `sent ${String(sent).padStart(8)}`,
+      `received ${String(received).padStart(8)}`,
+      `corrupted ${corrupted}`,
+      `drops ${named.join(', ') || '0'}`,
+    ];
+    rows.push(cells.join('  '));
+  };
+}
