@@ -42,18 +42,25 @@ export function register(program: Command): void {
 }
 
 async function outside({ json = false, seconds }: Flags): Promise<void> {
-  const { runInSandbox } = await import('../demo/sandbox.ts');
+  const [{ runInSandbox }, { usvhostCommand }, { insideDocumentSchema }] = await Promise.all([
+    import('../demo/sandbox.ts'),
+    import('../demo/node.ts'),
+    import('../demo/document.ts'),
+  ]);
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort());
   const args = ['--seconds', String(seconds), ...(json ? ['--json'] : [])];
-  const { code, document, leftovers } = await runInSandbox(args, stop.signal);
+  const { code, document, leftovers } = await runInSandbox(
+    (root) => usvhostCommand('demo', '--inside', root, ...args),
+    stop.signal,
+  );
   if (leftovers.length > 0) {
     throw usvFailure('USV_INTERNAL', `expected nothing of the demo to be left, got ${leftovers.join('; ')}`);
   }
   if (stop.signal.aborted) process.exitCode = interruptedStatus;
   else if (code !== 0 || document === '') process.exitCode = code === 0 ? 1 : code;
   else {
-    const { table, ...result } = JSON.parse(document) as { table: string };
+    const { table, ...result } = insideDocumentSchema.parse(JSON.parse(document));
     process.stdout.write(json ? `${JSON.stringify({ ...result, leftovers })}\n` : `\n${table}\n`);
   }
 }

@@ -4,18 +4,11 @@
 // frame that does not come back must stand under a named drop, or the demo fails.
 
 import { usvFailure } from '../../lib/errors.ts';
+import type { DemoResult } from './document.ts';
 import type { DemoNode } from './node.ts';
 import type { Pod } from './pod.ts';
 
-export interface ForwardResult {
-  readonly size: number;
-  readonly sent: number;
-  readonly received: number;
-  /** Frames by `<where>.<counter>`; only counters that moved. */
-  readonly drops: Readonly<Record<string, number>>;
-  readonly mpps: number;
-  readonly gbps: number;
-}
+export type ForwardResult = DemoResult['forward'][number];
 
 export interface Progress {
   readonly size: number;

@@ -4,15 +4,12 @@
 // lets us, else from packet engine to packet engine, and then saying so.
 
 import { usvFailure } from '../../lib/errors.ts';
+import type { DemoResult } from './document.ts';
 import type { DemoNode } from './node.ts';
 import type { Pod } from './pod.ts';
 import { Child } from './process.ts';
 
-export interface PingResult {
-  readonly sent: number;
-  readonly received: number;
-  readonly rttUs: { readonly min: number; readonly p50: number; readonly max: number };
-}
+type PingResult = DemoResult['ping'];
 
 const count = 10;
 

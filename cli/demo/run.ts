@@ -3,31 +3,11 @@
 // The demo itself, inside its walls: a node, two pods, ping, forwarding, and everything undone again. Reads as the story
 // it tells; each step's undo stands beside it.
 
-import { accessSync, closeSync, constants, mkdirSync, openSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { errnoOf } from '../../lib/errno.ts';
 import { usvFailure } from '../../lib/errors.ts';
+import type { DemoResult } from './document.ts';
 import { type ForwardResult, forward, type Progress } from './forward.ts';
-import { DemoNode, shimFile } from './node.ts';
-import { type PingResult, pingByEngine, pingThroughTaps, requireAll } from './ping.ts';
-import { chooseUid, Pod } from './pod.ts';
-import { run } from './process.ts';
-
-export interface DemoPort {
-  readonly pod: string;
-  /** Name on the switch. */
-  readonly port: string;
-  readonly mac: string;
-  /** Negotiated virtio features, hexadecimal. */
-  readonly features: string;
-}
-
-export interface DemoResult {
-  readonly ping: PingResult;
-  readonly pingBy: 'tap' | 'engine';
-  readonly ports: readonly DemoPort[];
-  readonly forward: readonly ForwardResult[];
-}
+import { pingByEngine, pingThroughTaps, requireAll } from './ping.ts';
+import { setStage } from './stage.ts';
 
 export interface DemoOptions {
   readonly root: string;
@@ -57,34 +37,16 @@ export async function runDemo(options: DemoOptions, stop: AbortSignal): Promise<
 
 async function story(options: DemoOptions, undo: Undo[]): Promise<DemoResult> {
   const { root, say } = options;
-  if (!canExecute(shimFile)) throw usvFailure('USV_NATIVE_BUILD', `${shimFile} is not there`);
-  await run(['mount', '-t', 'tmpfs', '-o', 'mode=0755', 'usvhost-demo', root]);
-  const realRoot = !isInUserNamespace();
-  const tun = await findTun(root, realRoot);
-  const endpoint = tun.reason === undefined ? 'tap' : 'socket';
-
-  say(`node        switch, agent and a kubelet's device plugin API below ${root}`);
-  const node = await DemoNode.start(root, tun.path);
-  undo.push(() => node.close());
-
-  const uid = chooseUid({ realRoot });
-  const makePod = async (name: string, address: string): Promise<Pod> => {
-    const pod = await Pod.create(node, { name, ifname: 'net1', address, endpoint }, uid);
-    undo.push(() => pod.close());
-    say(`${name}       Allocate, CNI ADD: net1 ${address} ${pod.mac}, port ${pod.port} on the switch`);
-    return pod;
-  };
-  const first = await makePod('pod-a', '10.37.0.1/24');
-  const second = await makePod('pod-b', '10.37.0.2/24');
+  const { node, pods, uid, withoutTap } = await setStage({ root, say, onUndo: (step) => undo.push(step) });
+  const [first, second] = pods;
+  const byTap = withoutTap === undefined;
 
   say(
-    tun.reason === undefined
+    byTap
       ? `ping        pod-a → tap → dataplane (uid ${uid}) → switch → dataplane → tap → pod-b`
-      : `ping        by our own ARP and ICMP, from engine to engine: ${tun.reason}`,
+      : `ping        by our own ARP and ICMP, from engine to engine: ${withoutTap}`,
   );
-  const ping = await (endpoint === 'tap'
-    ? pingThroughTaps(node, first, second)
-    : pingByEngine(first, second));
+  const ping = await (byTap ? pingThroughTaps(node, first, second) : pingByEngine(first, second));
   requireAll(ping);
   say(`            ${ping.received} of ${ping.sent} answered, rtt p50 ${ping.rttUs.p50} µs`);
 
@@ -96,7 +58,7 @@ async function story(options: DemoOptions, undo: Undo[]): Promise<DemoResult> {
   }
   return {
     ping,
-    pingBy: endpoint === 'tap' ? 'tap' : 'engine',
+    pingBy: byTap ? 'tap' : 'engine',
     ports: [first, second].map((pod) => ({
       pod: pod.plan.name,
       port: pod.port,
@@ -105,51 +67,4 @@ async function story(options: DemoOptions, undo: Undo[]): Promise<DemoResult> {
     })),
     forward: results,
   };
-}
-
-function canExecute(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === '') throw error;
-    return false;
-  }
-}
-
-/** In a user namespace of our own uid 0 is somebody else outside (user_namespaces(7)). */
-function isInUserNamespace(): boolean {
-  return !/^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'utf8'));
-}
-
-interface Tun {
-  /** The node that Allocate hands out. */
-  readonly path: string;
-  /** Why there is no tap; undefined when there is one. */
-  readonly reason?: string;
-}
-
-/** Looks whether taps can be had: a device node that an unprivileged sidecar may open, a kernel with tun, and ping. */
-async function findTun(root: string, realRoot: boolean): Promise<Tun> {
-  let path = '/dev/net/tun';
-  try {
-    if (realRoot) {
-      // A runtime copies a device's numbers and mode into the container. The node of the machine is often 0600, so a
-      // template of our own is handed out.
-      const directory = join(root, 'run/usvhost/dev');
-      mkdirSync(directory, { recursive: true });
-      const template = join(directory, 'net-tun');
-      await run(['mknod', '-m', '0666', template, 'c', '10', '200']);
-      path = template;
-    }
-    closeSync(openSync(path, 'r+'));
-  } catch (error) {
-    return { path: '/dev/net/tun', reason: `${path} cannot be used (${errnoOf(error) || String(error)})` };
-  }
-  try {
-    await run(['ping', '-V']);
-  } catch {
-    return { path, reason: 'there is no ping command (apt-get install iputils-ping)' };
-  }
-  return { path };
 }

@@ -11,7 +11,6 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { errnoOf } from '../../lib/errno.ts';
 import { usvFailure } from '../../lib/errors.ts';
-import { usvhostCommand } from './node.ts';
 
 export interface SandboxResult {
   readonly code: number;
@@ -21,8 +20,14 @@ export interface SandboxResult {
   readonly leftovers: readonly string[];
 }
 
-/** Runs `usvhost demo --inside DIRECTORY …` within walls. `stop` asks it to end. */
-export async function runInSandbox(args: readonly string[], stop: AbortSignal): Promise<SandboxResult> {
+/**
+ * Runs a command within walls. `command` is told its directory, which it finds empty, and must say that directory among its
+ * arguments, so that what is left of it can be found. `stop` asks it to end.
+ */
+export async function runInSandbox(
+  command: (root: string) => readonly string[],
+  stop: AbortSignal,
+): Promise<SandboxResult> {
   const root = mkdtempSync(join(tmpdir(), 'usvhost-demo-'));
   const namespacesBefore = namedNetworkNamespaces();
   try {
@@ -38,9 +43,8 @@ export async function runInSandbox(args: readonly string[], stop: AbortSignal): 
       '--propagation',
       'private',
     ];
-    const command = usvhostCommand('demo', '--inside', root, ...args);
     // Descriptor 0 is a pipe that we hold: when we die in whatever way, the inside reads its end and stops.
-    const child = spawn('unshare', [...user, ...walls, '--', ...command], {
+    const child = spawn('unshare', [...user, ...walls, '--', ...command(root)], {
       stdio: ['pipe', 'inherit', 'inherit', 'pipe'],
       detached: true,
     });

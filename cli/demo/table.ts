@@ -2,7 +2,7 @@
 //
 // The demo's results for people, as plain text.
 
-import type { DemoResult } from './run.ts';
+import type { DemoResult } from './document.ts';
 
 /** Names of the feature bits that ports of this project negotiate (virtio 1.2, section 6; vhost-user). */
 const featureNames: ReadonlyMap<number, string> = new Map([
