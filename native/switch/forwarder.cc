@@ -191,7 +191,10 @@ uint32_t Forwarder::reserve(PortRuntime& destination, const Group& group, uint32
   SplitDeviceQueue<>& queue = *destination.receive;
   uint32_t wanted = std::min<uint32_t>(group.count, available);
   for (uint32_t i = 0; i < wanted; i++) {
-    if (!queue.head(static_cast<uint16_t>(i), targets[i].head)) return i;
+    if (!queue.head(static_cast<uint16_t>(i), targets[i].head)) {
+      wanted = i;  // the buffers before it are good, and still to be looked at
+      break;
+    }
     prefetch_read(queue.descriptor(targets[i].head));
   }
   for (uint32_t i = 0; i < wanted; i++) {
