@@ -257,6 +257,26 @@ TEST_CASE("a broken receive ring ends the receiver, not the sender") {
   CHECK(bench.pods[2].count(Counter::rx_packets) == 1);
 }
 
+TEST_CASE("a bad head behind good buffers: the good ones are used, and nothing that another port left behind") {
+  PodBench bench;
+  bench.macs.learn(mac(2), 1, 1);
+  bench.macs.learn(mac(3), 2, 1);
+  // What the forwarder remembers of this delivery must not become the target of the next one.
+  bench.pods[2].post(4);
+  for (int i = 0; i < 4; i++) bench.pods[0].send(frame(mac(3), mac(1)));
+  bench.forward(0);
+  for (uint16_t slot = 0; slot < 4; slot++) memset(bench.pods[2].receive_buffer(slot), 0xee, Pod::kBuffer);
+  bench.pods[1].post(2);
+  bench.pods[1].receive.offer(Pod::kSize);
+  for (int i = 0; i < 4; i++) bench.pods[0].send(frame(mac(2), mac(1)));
+  CHECK(bench.forward(0) == 4);
+  CHECK(bench.pods[1].runtime.broken == RingError::kHead);
+  REQUIRE(bench.pods[1].receive.used() == 2);
+  for (uint16_t slot = 0; slot < 2; slot++) delivered(bench.pods[1], slot, frame(mac(2), mac(1)));
+  CHECK(bench.pods[1].count(Counter::rx_drop_no_buffer) == 2);
+  for (uint16_t slot = 0; slot < 4; slot++) CHECK(bench.pods[2].receive_buffer(slot)[0] == 0xee);
+}
+
 TEST_CASE("a burst is bounded, and calls are sent once for it and only when they are wanted") {
   PodBench bench;
   bench.pods[1].post(Pod::kSize);
