@@ -43,27 +43,43 @@ export async function exchange(driver: RunningDriver, frames: number): Promise<v
   }
 }
 
-/** Connects, exchanges frames, and closes the account when the last one has arrived or is named as lost. */
+/**
+ * Lets `act` move frames between the driver and what echoes them, and closes the account when the last one has arrived or
+ * is named as lost. `stations`: where frames may be lost, besides the driver.
+ */
+export async function accountOf(
+  driver: RunningDriver,
+  stations: readonly Station[],
+  act: () => Promise<void>,
+): Promise<EchoAccount> {
+  const names = ['sent', 'received', 'corrupted', 'foreign'] as const;
+  const counts = () => names.map((name) => driver.metric(name));
+  const before = counts();
+  const since = (): EchoAccount => {
+    const [sent = 0, received = 0, corrupted = 0, foreign = 0] = counts().map(
+      (value, index) => value - (before[index] ?? 0),
+    );
+    return { sent, received, corrupted, foreign, losses: {} };
+  };
+  const ledger = await Ledger.open(driverStation(driver), ...stations);
+  await act();
+  const { losses } = await ledger.balanced(since);
+  return { ...since(), losses };
+}
+
+/** Connects a driver of its own, and exchanges frames once `ready` says that the way is open. */
 export async function echo(options: {
   readonly path: string;
   readonly queueSize: number;
   readonly size: number;
-  /** Where frames may be lost, besides our driver. */
   readonly stations: readonly Station[];
-  /** Resolves when the way is open. */
   readonly ready?: () => Promise<void>;
 }): Promise<EchoAccount> {
   const driver = verifyingDriver(options);
   try {
     await driver.linkUp();
     await options.ready?.();
-    const ledger = await Ledger.open(driverStation(driver), ...options.stations);
-    await exchange(driver, wantedFrames);
-    const account = await ledger.balanced(() => ({
-      sent: driver.metric('sent'),
-      received: driver.metric('received'),
-    }));
-    return { ...account, corrupted: driver.metric('corrupted'), foreign: driver.metric('foreign') };
+    return await accountOf(driver, options.stations, () => exchange(driver, wantedFrames));
   } finally {
     driver.close();
   }

@@ -46,7 +46,9 @@ export interface TestpmdOptions {
   readonly buffers?: number;
 }
 
-const prompt = 'testpmd> ';
+// The prompt is written one character at a time, and events of ports are printed by another thread right into it.
+const prompt = new RegExp([...'testpmd> '].join('\\n?'));
+const portEvent = /Port \d+: [\w ]+ event\n/g;
 const startMillis = 30_000;
 const answerMillis = 10_000;
 const stopMillis = 5_000;
@@ -87,8 +89,8 @@ export class Testpmd {
   readonly #prefix: string;
   readonly #closed: Promise<unknown>;
   #output = '';
-  /** Output before this position has been looked at by `command`. */
-  #read = 0;
+  /** Standard output since the last prompt. */
+  #answer = '';
   #onOutput: () => void = () => undefined;
 
   private constructor(process: ChildProcess, prefix: string) {
@@ -100,6 +102,7 @@ export class Testpmd {
     for (const stream of [process.stdout, process.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.#output += text;
+        if (stream === process.stdout) this.#answer += text;
         this.#onOutput();
       });
     }
@@ -143,7 +146,7 @@ export class Testpmd {
 
   /** Runs one command and returns what it printed. @throws UsvhostError USV_IO when testpmd has ended or hangs */
   async command(text: string): Promise<string> {
-    this.#read = this.#output.length;
+    this.#answer = '';
     this.#process.stdin?.write(`${text}\n`);
     return this.#prompted(answerMillis);
   }
@@ -201,11 +204,9 @@ export class Testpmd {
   #prompted(millis: number): Promise<string> {
     return this.#until(
       () => {
-        const end = this.#output.indexOf(prompt, this.#read);
-        if (end < 0) return undefined;
-        const text = this.#output.slice(this.#read, end);
-        this.#read = end + prompt.length;
-        return text;
+        const text = this.#answer.replaceAll(portEvent, '');
+        const end = prompt.exec(text)?.index;
+        return end === undefined ? undefined : text.slice(0, end);
       },
       millis,
       'its prompt',
