@@ -52,6 +52,8 @@ export class DemoNode {
   readonly #states = new Map<string, Port__Output>();
   readonly #features = new Map<string, bigint>();
   readonly #changed = new EventEmitter();
+  /** Received so far; each switch sends one first. */
+  #snapshots = 0;
   #events: ClientReadableStream<PortEvent__Output> | undefined;
 
   private constructor(paths: HostPaths, kubelet: FakeKubelet, switchProcess: Child, agent: Child) {
@@ -106,11 +108,15 @@ export class DemoNode {
     return this.#features.get(name) ?? 0n;
   }
 
-  /** Follows the ports until the stream ends, which it does with the switch. */
+  /** Follows the ports; when the switch goes, the stream ends, and a new one waits for the next switch. */
   #watch(): void {
     const events = this.#client.WatchPorts({}, new Metadata({ waitForReady: true }));
+    this.#events = events;
     events.on('data', ({ snapshot, changed, removed }: PortEvent__Output) => {
-      if (snapshot) this.#states.clear();
+      if (snapshot) {
+        this.#states.clear();
+        this.#snapshots += 1;
+      }
       for (const port of snapshot?.ports ?? (changed?.port ? [changed.port] : [])) {
         const name = port.spec?.name ?? '';
         this.#states.set(name, port);
@@ -119,28 +125,34 @@ export class DemoNode {
       if (removed) this.#states.delete(removed);
       this.#changed.emit('change');
     });
-    // The switch is gone: whoever waits for a port asks its process too (Child.whileRunning).
-    events.on('error', () => this.#states.clear());
-    this.#events = events;
+    const again = (): void => {
+      // An error is followed by an end, and close() wants no new stream.
+      if (this.#events !== events) return;
+      this.#states.clear();
+      this.#watch();
+    };
+    events.on('error', again);
+    events.on('end', again);
   }
 
-  /** kill -9 of the switch, and a new one. Returns when the new one answers. */
-  async restartSwitch(): Promise<void> {
+  async killSwitch(): Promise<void> {
     await this.#switch.stop('SIGKILL');
+  }
+
+  /** Starts a new switch in place of one that is gone. Returns when it has said which ports it has: none at first. */
+  async startSwitch(): Promise<void> {
+    const seen = this.#snapshots;
     this.#switch = startSwitch(this.paths.root);
-    this.#watch();
-    await this.#switch.whileRunning(
-      new Promise<void>((resolve, reject) => {
-        this.#client.waitForReady(new Date(Date.now() + 10_000), (error) => {
-          if (error) reject(error);
-          else resolve();
-        });
-      }),
-    );
+    const snapshot = async (): Promise<void> => {
+      while (this.#snapshots === seen) await once(this.#changed, 'change');
+    };
+    await this.#switch.whileRunning(snapshot());
   }
 
   async close(): Promise<void> {
-    this.#events?.cancel();
+    const events = this.#events;
+    this.#events = undefined;
+    events?.cancel();
     this.#client.close();
     await this.#agent.stop();
     await this.#switch.stop();

@@ -24,16 +24,19 @@ export interface StageOptions {
   /** An empty directory that is nobody else's. */
   readonly root: string;
   readonly say: (line: string) => void;
+  /** Why to do without taps, where they could be had. */
+  readonly withoutTap?: string;
   /** Takes each step's undo as soon as there is something to undo; to be called last to first. */
   readonly onUndo: (undo: () => Promise<void>) => void;
 }
 
 /** @throws UsvhostError USV_NATIVE_BUILD without the CNI plugin, and of whatever failed */
-export async function setStage({ root, say, onUndo }: StageOptions): Promise<Stage> {
+export async function setStage({ root, say, withoutTap, onUndo }: StageOptions): Promise<Stage> {
   if (!canExecute(shimFile)) throw usvFailure('USV_NATIVE_BUILD', `${shimFile} is not there`);
   await run(['mount', '-t', 'tmpfs', '-o', 'mode=0755', 'usvhost-demo', root]);
   const realRoot = !isInUserNamespace();
-  const tun = await findTun(root, realRoot);
+  const tun: Tun =
+    withoutTap === undefined ? await findTun(root, realRoot) : { path: '/dev/net/tun', reason: withoutTap };
 
   say(`node        switch, agent and a kubelet's device plugin API below ${root}`);
   const node = await DemoNode.start(root, tun.path);
