@@ -157,7 +157,7 @@ void Connector::on_readable(Session& session, uint64_t now) {
   }
 }
 
-void Connector::close(Session& session, const Status& reason, uint64_t now) {
+void Connector::close(Session& session, Status reason, uint64_t now) {
   session.port->set_down();
   session.stream.reset();
   session.front_end.reset();

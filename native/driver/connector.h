@@ -55,7 +55,8 @@ class Connector {
   void on_readable(Session& session, uint64_t now);
   Status proceed(Session& session);
   Status ended(const Session& session) const;
-  void close(Session& session, const Status& reason, uint64_t now);
+  /** `reason` is a copy: it may be the status of the stream that ends here. */
+  void close(Session& session, Status reason, uint64_t now);
   FrontEndConfig front_end_config(const VirtioPort& port) const;
   int next_timeout(uint64_t now);
 
