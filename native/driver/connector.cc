@@ -114,9 +114,9 @@ void Connector::attempt(Session& session, uint64_t now) {
 
 /** The reason of an orderly end; a back-end that holds a connection already closes the next one at once. */
 Status Connector::ended(const Session& session) const {
-  return session.up ? failure("USV_SWITCH_UNREACHABLE", "the back-end closed the connection")
-                    : failure("USV_PORT_BUSY",
-                              "expected a handshake, got the end: is the port in use by another driver?");
+  return session.up
+             ? failure("USV_SWITCH_UNREACHABLE", "the back-end closed the connection")
+             : failure("USV_PORT_BUSY", "expected a handshake, got the end: is the port in use by another driver?");
 }
 
 /** Sends all that can be sent now; the link is up when nothing is left to do. */
@@ -143,9 +143,7 @@ void Connector::on_readable(Session& session, uint64_t now) {
     switch (session.stream->receive()) {
       case MessageStream::Progress::kWouldBlock: return;
       case MessageStream::Progress::kFailed: close(session, session.stream->status(), now); return;
-      case MessageStream::Progress::kClosed:
-        close(session, ended(session), now);
-        return;
+      case MessageStream::Progress::kClosed: close(session, ended(session), now); return;
       case MessageStream::Progress::kMessage: break;
     }
     Status status = session.front_end->reply(session.stream->message());

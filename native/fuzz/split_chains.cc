@@ -116,7 +116,9 @@ struct Bench {
         case 2:
         case 3: pod.offer(input, which); break;
         case 4: input.bytes(pod.base + kBuffers + input.number<uint16_t>() % (kMemory - kBuffers - 32), 32); break;
-        case 5: pod.rings[which].avail->idx = static_cast<uint16_t>(pod.rings[which].avail->idx + input.byte() % 32); break;
+        case 5:
+          pod.rings[which].avail->idx = static_cast<uint16_t>(pod.rings[which].avail->idx + input.byte() % 32);
+          break;
         default:
           if (pod.runtime.broken.load() != RingError::kNone) break;
           uint16_t used = load_once(&pod.rings[0].used->idx);
@@ -130,7 +132,8 @@ struct Bench {
     // Every frame that was taken is counted once as sent, and dropped or flooded at most once per receiver.
     expect(first.counters.get(Counter::tx_packets) + second.counters.get(Counter::tx_packets) == taken);
     uint64_t received = first.sum(false, false) + second.sum(false, false);
-    uint64_t dropped = first.sum(true, true) + second.sum(true, true) + first.sum(false, true) + second.sum(false, true);
+    uint64_t dropped =
+        first.sum(true, true) + second.sum(true, true) + first.sum(false, true) + second.sum(false, true);
     expect(received + dropped == taken);  // two ports: a flood has exactly one receiver
   }
 

@@ -134,7 +134,8 @@ class FrontEndProcess {
         Request::kGetFeatures,  Request::kSetOwner,       Request::kGetStatus,           Request::kResetOwner};
     Request request = kRequests[input.byte() % std::size(kRequests)];
     const MessageRow* row = find_message(static_cast<uint32_t>(request));
-    Message message{{static_cast<uint32_t>(request), kFlagVersion | (input.byte() & kFlagNeedReply), row->max_size}, {}};
+    Message message{{static_cast<uint32_t>(request), kFlagVersion | (input.byte() & kFlagNeedReply), row->max_size},
+                    {}};
     uint8_t descriptors = 0;
     uint32_t index = input.byte() % 3;
     switch (request) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // l2fwd, traffic and responder on ports whose other end is the test.
-#include "engines/l2fwd.h"
 #include "engines/frames.h"
+#include "engines/l2fwd.h"
 #include "engines/responder.h"
 #include "engines/traffic.h"
 #include "test/engines/wires.h"

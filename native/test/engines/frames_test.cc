@@ -33,7 +33,8 @@ TEST_CASE("checksum: the example of RFC 1071, odd lengths, and its own inverse")
   std::vector<uint8_t> ones(65534, 0xff);
   CHECK(internet_checksum(ones.data(), 65534) == 0);
   // A header as it stands in many textbooks, its checksum b861.
-  const uint8_t header[] = {0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7};
+  const uint8_t header[] = {0x45, 0,    0,    0x73, 0, 0, 0x40, 0,    0x40, 0x11,
+                            0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0,    0xc7};
   CHECK(internet_checksum(header, 20) == 0);
 }
 
@@ -84,11 +85,11 @@ TEST_CASE("ICMP: what is no echo request for us") {
     size_t at;
     uint8_t value;
   };
-  for (Change change : {Change{"IPv6", 14, 0x65}, Change{"header of 16 bytes", 14, 0x44},
-                        Change{"header beyond the packet", 14, 0x4f}, Change{"total below the header", 17, 19},
-                        Change{"total beyond the frame", 16, 0xff}, Change{"first fragment", 20, 0x20},
-                        Change{"later fragment", 21, 1}, Change{"UDP", 23, 17}, Change{"another address", 33, 9},
-                        Change{"echo reply", 34, 0}, Change{"code 1", 35, 1}}) {
+  for (Change change :
+       {Change{"IPv6", 14, 0x65}, Change{"header of 16 bytes", 14, 0x44}, Change{"header beyond the packet", 14, 0x4f},
+        Change{"total below the header", 17, 19}, Change{"total beyond the frame", 16, 0xff},
+        Change{"first fragment", 20, 0x20}, Change{"later fragment", 21, 1}, Change{"UDP", 23, 17},
+        Change{"another address", 33, 9}, Change{"echo reply", 34, 0}, Change{"code 1", 35, 1}}) {
     CAPTURE(change.name);
     std::vector<uint8_t> frame = echo_request(0);
     frame[change.at] = change.value;

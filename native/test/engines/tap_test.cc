@@ -109,9 +109,8 @@ TEST_CASE("the kernel pings a pod through the tap and the switch") {
     fixture.add_port("pod", mac(2));
     auto responder = start_dataplane(fixture.socket("pod"), ResponderOptions{mac(2), 0x0202000a});
     auto tap = start_dataplane(fixture.socket("tap"), TapOptions{"pod0"});
-    REQUIRE(eventually([&] {
-      return fixture.in_state("tap", PortState::kUp) && fixture.in_state("pod", PortState::kUp);
-    }));
+    REQUIRE(
+        eventually([&] { return fixture.in_state("tap", PortState::kUp) && fixture.in_state("pod", PortState::kUp); }));
     REQUIRE(bring_up("pod0", "10.0.2.1"));
     Fd ping(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP));
     REQUIRE(ping);

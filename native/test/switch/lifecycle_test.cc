@@ -32,9 +32,9 @@ TEST_CASE("a switch that cannot start leaves no thread, no descriptor and no fil
   };
   REQUIRE(FaultGuard::install().ok());
   descriptors = open_descriptors();
-  for (const Case& bad : {Case{{CPU_SETSIZE - 1}, directory / "stats", "USV_CONFIG"},
-                          Case{{-1, CPU_SETSIZE}, directory / "stats", "USV_CONFIG"},
-                          Case{{}, directory / "no/such/stats", "USV_IO"}}) {
+  for (const Case& bad :
+       {Case{{CPU_SETSIZE - 1}, directory / "stats", "USV_CONFIG"},
+        Case{{-1, CPU_SETSIZE}, directory / "stats", "USV_CONFIG"}, Case{{}, directory / "no/such/stats", "USV_IO"}}) {
     SwitchOptions options;
     options.cpus = bad.cpus;
     options.stats_file = bad.stats;
