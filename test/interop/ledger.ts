@@ -114,7 +114,7 @@ async function all(stations: readonly Station[]): Promise<Losses> {
 export function printedRows(): (name: string, account: Account & { readonly corrupted?: number }) => void {
   const rows: string[] = [];
   afterAll(() => {
-    process.stdout.write(`${['', ...rows, ''].join('\n')}`);
+    process.stdout.write(['', ...rows, ''].join('\n'));
   });
   return (name, { sent, received, corrupted = 0, losses }) => {
     const named = Object.entries(losses).map(([loss, value]) => `${loss} ${value}`);
