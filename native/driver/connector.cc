@@ -156,10 +156,10 @@ void Connector::on_readable(Session& session, uint64_t now) {
 }
 
 void Connector::close(Session& session, Status reason, uint64_t now) {
+  std::string text = reason.describe();  // before the stream goes, which may own the reason
   session.port->set_down();
   session.stream.reset();
   session.front_end.reset();
-  std::string text = reason.describe();
   if (session.up || session.last_reason != text) on_event_({session.port->options().name, false, text, 0});
   session.last_reason = std::move(text);
   session.up = false;
