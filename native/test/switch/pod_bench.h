@@ -116,7 +116,7 @@ struct PodBench {
 inline std::vector<uint8_t> frame(MacAddress to, MacAddress from, size_t length = 60) {
   std::vector<uint8_t> bytes(length);
   for (size_t i = 0; i < length; i++) bytes[i] = static_cast<uint8_t>(i * 13 + 5);
-  memcpy(bytes.data(), &to, std::min<size_t>(6, length));
+  if (length > 0) memcpy(bytes.data(), &to, std::min<size_t>(6, length));
   if (length > 6) memcpy(bytes.data() + 6, &from, std::min<size_t>(6, length - 6));
   return bytes;
 }
