@@ -47,7 +47,7 @@ export interface TestpmdOptions {
 }
 
 // The prompt is written one character at a time, and events of ports are printed by another thread right into it.
-const prompt = new RegExp([...'testpmd> '].join('\\n?'));
+const prompt = new RegExp(Array.from('testpmd> ').join('\\n?'));
 const portEvent = /Port \d+: [\w ]+ event\n/g;
 const startMillis = 30_000;
 const answerMillis = 10_000;

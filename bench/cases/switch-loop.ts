@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The classic loop: one source program with two virtio-user ports sends each frame that comes in at one port out at the
+// other one; a switch on a core of its own carries them back. The same source for both switches: ours, and DPDK's vhost in
+// io mode, which knows no addresses. The number is frames per second and direction, counted by the source.
+
+import { join } from 'node:path';
+import { usvFailure } from '../../lib/errors.ts';
+import { type PrivateDirectory, privateDirectory } from '../../test/support/private-directory.ts';
+import { RunningSwitch } from '../../test/support/running.ts';
+import { Testpmd } from '../../test/support/testpmd.ts';
+import type { BenchCase, Candidate, CaseGroup, RunContext, Values } from '../case.ts';
+import { megaframes } from '../rate.ts';
+import { withUndo } from '../undo.ts';
+
+const ringSize = 1024;
+/** Bursts of 32: a ring full of frames circulates in each direction. */
+const bursts = 32;
+const macs = ['02:00:00:00:00:01', '02:00:00:00:00:02'] as const;
+/** Of the frames carried: more would mean that the switch did not know the addresses and copied to all. */
+const floodedShare = 0.001;
+
+type Undo = (step: () => void | Promise<void>) => void;
+
+async function circulate(
+  context: RunContext,
+  options: { readonly paths: readonly [string, string]; readonly size: number; readonly undo: Undo },
+): Promise<Values> {
+  const [first, second] = macs;
+  const [firstPath, secondPath] = options.paths;
+  const source = await Testpmd.start({
+    ports: [
+      { kind: 'virtio-user', path: firstPath, mac: first, queueSize: ringSize },
+      { kind: 'virtio-user', path: secondPath, mac: second, queueSize: ringSize },
+    ],
+    forward: 'io',
+    cpu: context.secondCpu,
+    hugepages: context.hugepages,
+    ringSize,
+    // A frame that leaves by one port is for the other one.
+    peerMacs: [second, first],
+    frameSize: options.size,
+  });
+  options.undo(() => source.stop());
+  await source.startForwarding(bursts);
+  const received = async (): Promise<number> =>
+    (await source.portStats()).reduce((sum, { rxPackets }) => sum + rxPackets, 0);
+  return { '': (await megaframes(context, received)) / macs.length };
+}
+
+function run(
+  body: (context: RunContext, directory: PrivateDirectory, undo: Undo) => Promise<Values>,
+): Candidate['run'] {
+  return (context) =>
+    withUndo(async (undo) => {
+      const directory = privateDirectory();
+      undo(() => directory.remove());
+      return body(context, directory, undo);
+    });
+}
+
+function ours(size: number): Candidate {
+  return {
+    name: 'usvhost',
+    needs: ['dpdk-testpmd'],
+    run: run(async (context, directory, undo) => {
+      const carrier = new RunningSwitch({ directory: directory.path, cpu: context.firstCpu });
+      undo(() => carrier.close());
+      const names = ['first', 'second'] as const;
+      const [first, second] = [carrier.addPort(names[0]), carrier.addPort(names[1])];
+      const values = await circulate(context, { paths: [first, second], size, undo });
+      for (const name of names) {
+        const { tx_packets: carried = 0, tx_flooded: flooded = 0 } = carrier.port(name).counters;
+        if (flooded <= carried * floodedShare) continue;
+        const expected = `at most ${floodedShare} of the frames flooded`;
+        throw usvFailure('USV_INTERNAL', `expected ${expected}, got ${flooded} of ${carried} at ${name}`);
+      }
+      return values;
+    }),
+  };
+}
+
+function theirs(size: number): Candidate {
+  return {
+    name: 'testpmd-vhost-io',
+    needs: ['dpdk-testpmd'],
+    run: run(async (context, directory, undo) => {
+      const paths = [join(directory.path, 'first.sock'), join(directory.path, 'second.sock')] as const;
+      const carrier = await Testpmd.start({
+        ports: paths.map((path) => ({ kind: 'vhost', path })),
+        forward: 'io',
+        cpu: context.firstCpu,
+        hugepages: context.hugepages,
+        ringSize,
+      });
+      undo(() => carrier.stop());
+      await carrier.startForwarding();
+      return circulate(context, { paths, size, undo });
+    }),
+  };
+}
+
+function caseOf(size: number): BenchCase {
+  return {
+    name: 'switch-loop',
+    params: { size, ring: 'split', queueSize: ringSize },
+    metrics: [{ name: '', unit: 'Mpps', better: 'higher' }],
+    candidates: [ours(size), theirs(size)],
+  };
+}
+
+export const switchLoop: CaseGroup = {
+  name: 'switch-loop',
+  about: "our switch beside DPDK's vhost in io mode, frames circulating through each",
+  cases: [64, 1500].map(caseOf),
+};

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `npm run bench -- [CASE…] [--json] [--list] [--seconds N] [--rounds N]`: measures and prints a table, or with --json
+// one JSON document as its last line. Progress goes to standard error.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { usvError } from '../lib/errors.ts';
+import { main } from '../scripts/main.ts';
+import { allowedCpus } from '../test/support/cpus.ts';
+import type { CaseGroup, RunContext } from './case.ts';
+
+import { driverToVhost } from './cases/driver-to-vhost.ts';
+
+import { idle } from './cases/idle.ts';
+import { switchLoop } from './cases/switch-loop.ts';
+import type { BenchDocument } from './document.ts';
+import { describeMachine, reserveHugepages } from './machine.ts';
+import { benchTable } from './report.ts';
+import { runCases } from './runner.ts';
+
+const groups: readonly CaseGroup[] = [driverToVhost, switchLoop, idle];
+/** Two peers at a time with 256 MB each. */
+const hugepageBytes = 2 * 256 * 2 ** 20;
+const interrupted = 130;
+
+interface Request {
+  readonly groups: readonly CaseGroup[];
+  readonly json: boolean;
+  readonly list: boolean;
+  readonly seconds: number;
+  readonly rounds: number;
+}
+
+function positive(text: string, flag: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (value > 0 && value <= 3600) return value;
+  throw usvError('USV_USAGE', { what: flag, expected: 'a number above 0', got: JSON.stringify(text) });
+}
+
+/** @throws UsvhostError USV_USAGE */
+export function parseRequest(args: readonly string[]): Request {
+  const options = {
+    json: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false },
+    seconds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '5' },
+  } as const;
+  const { values, positionals } = readArguments(() =>
+    parseArgs({ args: [...args], options, allowPositionals: true }),
+  );
+  for (const name of positionals) {
+    if (groups.some((group) => group.name === name)) continue;
+    const expected = `one of ${groups.map((group) => group.name).join(', ')}`;
+    throw usvError('USV_USAGE', { what: 'a case', expected, got: JSON.stringify(name) });
+  }
+  const rounds = positive(values.rounds, '--rounds');
+  if (!Number.isInteger(rounds)) {
+    throw usvError('USV_USAGE', { what: '--rounds', expected: 'a whole number', got: values.rounds });
+  }
+  return {
+    groups: groups.filter(({ name }) => positionals.length === 0 || positionals.includes(name)),
+    json: values.json,
+    list: values.list,
+    seconds: positive(values.seconds, '--seconds'),
+    rounds,
+  };
+}
+
+function readArguments<Parsed>(parse: () => Parsed): Parsed {
+  try {
+    return parse();
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw usvError('USV_USAGE', { what: 'bench', expected: '[CASE…] and its flags', got, cause });
+  }
+}
+
+/** Undefined when it was interrupted. */
+async function bench(request: Request): Promise<BenchDocument | undefined> {
+  const [firstCpu, secondCpu] = allowedCpus();
+  if (firstCpu === undefined || secondCpu === undefined) {
+    throw usvError('USV_CONFIG', { what: 'CPUs for a benchmark', expected: 'two', got: 'one' });
+  }
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort());
+  process.once('SIGTERM', () => stop.abort());
+  const pages = reserveHugepages(hugepageBytes);
+  const { seconds, rounds } = request;
+  const context: RunContext = {
+    seconds,
+    firstCpu,
+    secondCpu,
+    hugepages: pages.enough,
+    wait: (length) => sleep(length * 1000, undefined, { signal: stop.signal }),
+  };
+  const onProgress = (line: string): void => void process.stderr.write(`${line}\n`);
+  try {
+    const cases = request.groups.flatMap((group) => group.cases);
+    const result = await runCases(cases, { rounds, context, onProgress });
+    const machine = describeMachine({ hugepages: pages.enough });
+    return { machine, date: new Date().toISOString(), seconds, rounds, ...result };
+  } catch (error) {
+    // Peers are in our process group and have got the signal too: what failed, failed because of it.
+    if (!stop.signal.aborted) throw error;
+    return undefined;
+  } finally {
+    pages.restore();
+  }
+}
+
+if (import.meta.main) {
+  await main(async () => {
+    const request = parseRequest(process.argv.slice(2));
+    if (request.list) {
+      process.stdout.write(request.groups.map(({ name, about }) => `${name.padEnd(18)}${about}\n`).join(''));
+      return 0;
+    }
+    const document = await bench(request);
+    if (document === undefined) return interrupted;
+    process.stdout.write(request.json ? `${JSON.stringify(document)}\n` : benchTable(document));
+    return 0;
+  });
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Measures cases: rounds of all candidates in turn (A B A B …), so that a change of the machine's speed meets all of them.
+
+import { describePeers, missingPeers, peers } from '../scripts/packages.ts';
+import type { BenchCase, Candidate, Metric, RunContext, Values } from './case.ts';
+import type { BenchDocument, MeasuredCandidate, MeasuredCase, Skipped } from './document.ts';
+import { median, significant } from './statistics.ts';
+
+export interface RunOptions {
+  readonly rounds: number;
+  readonly context: RunContext;
+  /** Takes a line of progress. */
+  readonly onProgress: (line: string) => void;
+}
+
+type Result = Pick<BenchDocument, 'cases' | 'skipped'>;
+
+/** `driver-to-vhost size=64` */
+export function describeCase({ name, params }: Pick<BenchCase, 'name' | 'params'>): string {
+  return [name, ...Object.entries(params).map(([key, value]) => `${key}=${value}`)].join(' ');
+}
+
+/** Runs all cases. @throws what a candidate throws */
+export async function runCases(cases: readonly BenchCase[], options: RunOptions): Promise<Result> {
+  const measured: MeasuredCase[] = [];
+  const skipped: Skipped[] = [];
+  for (const each of cases) {
+    const title = describeCase(each);
+    const able: Candidate[] = [];
+    for (const candidate of each.candidates) {
+      const missing = missingPeers(candidate.needs);
+      if (missing.length === 0) {
+        able.push(candidate);
+        continue;
+      }
+      options.onProgress(`${title}: ${candidate.name} skipped: needs ${describePeers(missing)}`);
+      const packages = [...new Set(missing.map((name) => peers[name].package))];
+      skipped.push({ case: title, candidate: candidate.name, needs: missing, packages });
+    }
+    const runs = new Map<string, Values[]>(able.map(({ name }) => [name, []]));
+    for (let round = 1; round <= options.rounds; round++) {
+      for (const candidate of able) {
+        const values = await candidate.run(options.context);
+        runs.get(candidate.name)?.push(values);
+        const shown = each.metrics
+          .filter(({ name }) => values[name] !== undefined)
+          .map(({ name, unit }) => `${name} ${significant(values[name] ?? 0)} ${unit}`.trim());
+        options.onProgress(`${title}: round ${round}: ${candidate.name}: ${shown.join(', ')}`);
+      }
+    }
+    measured.push(...each.metrics.flatMap((metric) => summarize(each, metric, runs) ?? []));
+  }
+  return { cases: measured, skipped };
+}
+
+/** Undefined when no candidate has measured it. */
+export function summarize(
+  each: BenchCase,
+  metric: Metric,
+  runs: ReadonlyMap<string, readonly Values[]>,
+): MeasuredCase | undefined {
+  const candidates = [...runs].flatMap(([name, values]): MeasuredCandidate[] => {
+    const found = values.flatMap((value) => value[metric.name] ?? []).map(significant);
+    if (found.length === 0) return [];
+    const middle = significant(median(found));
+    return [{ name, runs: found, median: middle, min: Math.min(...found), max: Math.max(...found) }];
+  });
+  if (candidates.length === 0) return undefined;
+  const { unit, better } = metric;
+  const params = metric.name === '' ? each.params : { ...each.params, metric: metric.name };
+  return { name: each.name, params, unit, better, candidates, ratio: ratios(each, better, candidates) };
+}
+
+function ratios(
+  each: BenchCase,
+  better: Metric['better'],
+  candidates: readonly MeasuredCandidate[],
+): Record<string, number> {
+  const own = candidates.find(({ name }) => name === each.candidates[0]?.name);
+  const partial = new Set(each.candidates.filter((one) => one.partial === true).map(({ name }) => name));
+  if (own === undefined) return {};
+  const rows = candidates
+    .filter((peer) => peer !== own && !partial.has(peer.name))
+    .map((peer): [string, number] => [
+      peer.name,
+      better === 'higher' ? own.median / peer.median : peer.median / own.median,
+    ])
+    // A peer that measured nothing cannot be compared with.
+    .filter(([, ratio]) => Number.isFinite(ratio));
+  return Object.fromEntries(rows.map(([name, ratio]) => [name, significant(ratio)]));
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Statistics, ratios and the document of benchmarks, without a benchmark.
+
+import { readFileSync } from 'node:fs';
+import { expect, test } from '@jest/globals';
+import type { BenchCase, Candidate, RunContext } from '../../../bench/case.ts';
+import { benchDocument, benchSchema } from '../../../bench/document.ts';
+import { parseRequest } from '../../../bench/main.ts';
+import { benchTable } from '../../../bench/report.ts';
+import { runCases } from '../../../bench/runner.ts';
+import { median, quantile } from '../../../bench/statistics.ts';
+
+const machine = {
+  cpu: 'a CPU',
+  cpus: 2,
+  memoryBytes: 1,
+  kernel: '6.1',
+  architecture: 'x64',
+  node: 'v26',
+  hugepages: false,
+};
+const context: RunContext = {
+  seconds: 1,
+  firstCpu: 0,
+  secondCpu: 1,
+  hugepages: false,
+  wait: () => Promise.resolve(),
+};
+
+/** A candidate that gives the values in turn, and writes down that it ran. */
+function scripted(name: string, values: readonly number[], order: string[]): Candidate {
+  let next = 0;
+  return {
+    name,
+    needs: [],
+    run: async () => {
+      order.push(name);
+      return { '': values[next++] ?? Number.NaN };
+    },
+  };
+}
+
+function caseOf(better: 'higher' | 'lower', candidates: readonly Candidate[]): BenchCase {
+  return { name: 'work', params: { size: 64 }, metrics: [{ name: '', unit: 'u', better }], candidates };
+}
+
+test('median and quantiles lie between the nearest values', () => {
+  expect(median([3, 1, 2])).toBe(2);
+  expect(median([4, 1, 2, 3])).toBe(2.5);
+  expect(quantile([1, 2, 3, 4, 5], 0.99)).toBeCloseTo(4.96);
+  expect(() => median([])).toThrow(RangeError);
+});
+
+test('candidates run in turn, and a ratio above 1 is ahead', async () => {
+  const order: string[] = [];
+  const higher = caseOf('higher', [scripted('us', [9, 10, 11], order), scripted('them', [5, 4, 6], order)]);
+  const lower = caseOf('lower', [scripted('us', [2, 2, 2], order), scripted('them', [8, 8, 8], order)]);
+  const { cases } = await runCases([higher, lower], { rounds: 3, context, onProgress: () => undefined });
+  expect(order.slice(0, 6)).toEqual(['us', 'them', 'us', 'them', 'us', 'them']);
+  expect(cases.map(({ ratio }) => ratio)).toEqual([{ them: 2 }, { them: 4 }]);
+  expect(cases[0]?.candidates[0]).toEqual({ name: 'us', runs: [9, 10, 11], median: 10, min: 9, max: 11 });
+});
+
+test('no ratio is formed with a part of the work, nor with a peer that measured nothing', async () => {
+  const part: Candidate = { ...scripted('part', [20], []), partial: true };
+  const each = caseOf('higher', [scripted('us', [1], []), part, scripted('still', [0], [])]);
+  const { cases } = await runCases([each], { rounds: 1, context, onProgress: () => undefined });
+  expect(cases[0]?.ratio).toEqual({});
+});
+
+test('the document keeps its schema and the table shows every candidate', async () => {
+  const each = caseOf('higher', [scripted('us', [1.23456], []), scripted('them', [1], [])]);
+  const result = await runCases([each], { rounds: 1, context, onProgress: () => undefined });
+  const skipped = [{ case: 'work', candidate: 'gone', needs: ['dpdk-testpmd'], packages: ['dpdk-dev'] }];
+  const document = { machine, date: new Date(0).toISOString(), seconds: 1, rounds: 1, ...result, skipped };
+  expect(benchDocument.parse(document)).toEqual(document);
+  const table = benchTable(document);
+  expect(table).toContain('work size=64  us         u ↑    1.235');
+  expect(table).toContain('gone skipped: needs dpdk-testpmd (apt-get install dpdk-dev)');
+});
+
+test('docs/bench.schema.json is the schema of the document', () => {
+  expect(readFileSync('docs/bench.schema.json', 'utf8')).toBe(benchSchema());
+});
+
+test('the command line names its mistakes', () => {
+  expect(parseRequest(['idle', '--seconds', '0.5', '--rounds', '2', '--json'])).toMatchObject({
+    groups: [{ name: 'idle' }],
+    json: true,
+    seconds: 0.5,
+    rounds: 2,
+  });
+  expect(() => parseRequest(['nothing'])).toThrow(
+    /expected one of driver-to-vhost, .* for a case, got "nothing"/,
+  );
+  expect(() => parseRequest(['--seconds', '0'])).toThrow(/USV_USAGE/);
+  expect(() => parseRequest(['--rounds', '1.5'])).toThrow(/whole number/);
+  expect(() => parseRequest(['--fast'])).toThrow(/USV_USAGE/);
+});
