@@ -101,7 +101,7 @@ export const errorTable = {
   },
   USV_AGENT_UNREACHABLE: {
     cause: 'The CNI plugin cannot reach the node agent at its socket.',
-    next: 'Start `usvhost agent` on this node; the runtime tries again.',
+    next: 'Start `usvhost agent` on this node with the same root; the runtime tries again.',
     cni: 11,
     grpc: 'UNAVAILABLE',
     exit: 1,

@@ -60,8 +60,7 @@ int failUnreachable(const char* version, const char* socketPath, int error) {
   snprintf(message, sizeof message, "USV_AGENT_UNREACHABLE: no usvhost agent answers on %s: %s", socketPath,
            strerror(error));
   printError(version, kCodeTryAgain, message,
-             "Start the node's agent (usvhost agent, or its DaemonSet pod) with the same root; the runtime "
-             "will try again.");
+             "Start `usvhost agent` on this node with the same root; the runtime tries again.");
   return 1;
 }
 
