@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A whole node of real processes below a temporary root: switch, agent, a kubelet's device plugin API, and a mount and
+// network namespace in which the CNI plugin runs as a runtime would start it. Everything on it can be listed, so that a
+// test can see that something changed nothing.
+
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type HostPaths, hostPaths } from '../../lib/names.ts';
+import { type ControlClient, controlClient } from '../contract/switch/control-client.ts';
+import { type FakeKubelet, startFakeKubelet } from '../fakes/kubelet.ts';
+import { amRoot, tree } from './person.ts';
+import { type Exit, Program, usvhost } from './program.ts';
+
+export interface Pod {
+  readonly containerId: string;
+  readonly netns: string;
+  readonly device: string;
+}
+
+/** A process that holds namespaces until its standard input ends. */
+async function holder(command: readonly string[]): Promise<Program> {
+  const program = new Program([...command, 'sh', '-c', 'echo ready; exec cat']);
+  await program.until(() => program.stdout !== '', 'it held its namespaces');
+  return program;
+}
+
+export class RealNode {
+  readonly paths: HostPaths;
+  readonly control: ControlClient;
+  readonly #kubelet: FakeKubelet;
+  readonly #holder: Program;
+  readonly #others: Program[] = [];
+  readonly #dataplanes: Program[] = [];
+  #switch: Program | undefined;
+  #agent: Program | undefined;
+  #serial = 0;
+
+  private constructor(paths: HostPaths, kubelet: FakeKubelet, held: Program) {
+    this.paths = paths;
+    this.#kubelet = kubelet;
+    this.#holder = held;
+    this.control = controlClient(paths.switchSocket);
+  }
+
+  static async start(): Promise<RealNode> {
+    const paths = hostPaths(mkdtempSync(join(tmpdir(), 'usv-')));
+    const user = amRoot ? [] : ['--user', '--map-root-user'];
+    const held = await holder(['unshare', ...user, '--mount', '--net', '--propagation', 'private']);
+    const node = new RealNode(paths, await startFakeKubelet({ root: paths.root }), held);
+    await node.startSwitch();
+    await node.startAgent();
+    await node.#kubelet.until(() => node.#healthy(), 'healthy ports');
+    return node;
+  }
+
+  #healthy(): boolean {
+    return [...(this.#kubelet.devices('usvhost.io/port')?.values() ?? [])].includes('Healthy');
+  }
+
+  /** Starts `usvhost` with this node's root; ended with the node. */
+  command(...args: readonly string[]): Program {
+    const owner = {
+      USVHOST_AGENT_POD_DIR_UID: process.getuid?.(),
+      USVHOST_AGENT_POD_DIR_GID: process.getgid?.(),
+    };
+    const env = Object.fromEntries(Object.entries(owner).map(([name, id]) => [name, String(id)]));
+    const program = usvhost([...args, '--root', this.paths.root], { env, stdin: '' });
+    this.#others.push(program);
+    return program;
+  }
+
+  /** Starts `usvhost dataplane` on the socket of a port; ended by clear(). */
+  dataplane(port: string): Program {
+    const devargs = `net_virtio_user0,path=${this.paths.portSocket(port)}`;
+    const program = usvhost(['dataplane', '--port', devargs, '--engine', 'rxonly'], { stdin: '' });
+    this.#dataplanes.push(program);
+    return program;
+  }
+
+  /** Ends all dataplanes and removes all ports, so that what one test has left does not reach the next. */
+  async clear(): Promise<void> {
+    for (const program of this.#dataplanes.splice(0)) await program.stop('SIGKILL');
+    for (const name of await this.control.portNames()) await this.control.removePort(name ?? '');
+  }
+
+  async startSwitch(): Promise<void> {
+    this.#switch = this.command('switch');
+    await this.#switch.says('switch is listening');
+    await this.control.ready();
+  }
+
+  async startAgent(): Promise<void> {
+    this.#agent = this.command('agent');
+    await this.#agent.says('agent is listening');
+  }
+
+  async killSwitch(): Promise<void> {
+    await this.#switch?.stop('SIGKILL');
+  }
+
+  async killAgent(): Promise<void> {
+    await this.#agent?.stop('SIGKILL');
+  }
+
+  /** Arguments of nsenter for the namespaces in which the runtime runs. */
+  get #enter(): string[] {
+    const user = amRoot ? [] : ['--user', '--preserve-credentials'];
+    return ['nsenter', '-t', String(this.#holder.pid), ...user, '--mount', '--net', '--'];
+  }
+
+  /** A network namespace and a device, as a kubelet and a runtime make them. */
+  async pod(): Promise<Pod> {
+    const held = await holder([...this.#enter, 'unshare', '--net']);
+    this.#others.push(held);
+    const { devices } = await this.#kubelet.allocate('usvhost.io/port', 1);
+    const netns = `/proc/${held.pid}/ns/net`;
+    return { containerId: `container-${this.#serial++}`, netns, device: devices[0] ?? '' };
+  }
+
+  /** Runs the CNI plugin. `config`: whole standard input as text, or keys over a good configuration. */
+  async cni(command: string, pod: Pod, config: string | object = {}): Promise<Exit> {
+    const good = {
+      cniVersion: '1.1.0',
+      name: 'net',
+      type: 'usvhost',
+      endpoint: 'socket',
+      deviceID: pod.device,
+    };
+    const stdin = typeof config === 'string' ? config : JSON.stringify({ ...good, ...config });
+    const env = {
+      USVHOST_ROOT: this.paths.root,
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: pod.containerId,
+      CNI_NETNS: pod.netns,
+      CNI_IFNAME: 'net1',
+      CNI_PATH: '/usr/lib/cni',
+    };
+    return new Program([...this.#enter, join(tree, 'build/native/usvhost')], { env, stdin }).ended();
+  }
+
+  /** Everything below the root and every mount of it. What comes and goes with SQLite's own work is left out. */
+  state(): string[] {
+    const names = readdirSync(this.paths.root, { recursive: true, encoding: 'utf8' });
+    const mountinfo = readFileSync(`/proc/${this.#holder.pid}/mountinfo`, 'utf8').split('\n');
+    return [
+      ...names.filter((name) => !/agent\.db-/.test(name)).toSorted(),
+      ...mountinfo.filter((line) => line.includes(this.paths.root)),
+    ];
+  }
+
+  async close(): Promise<void> {
+    this.control.close();
+    await this.#kubelet.close();
+    for (const program of [...this.#dataplanes, ...this.#others.reverse()]) await program.stop('SIGKILL');
+    await this.#holder.stop('SIGKILL');
+    rmSync(this.paths.root, { recursive: true, force: true });
+  }
+}
