@@ -10,6 +10,7 @@ import { main } from '../scripts/main.ts';
 import { allowedCpus } from '../test/support/cpus.ts';
 import type { CaseGroup, RunContext } from './case.ts';
 
+import { cni } from './cases/cni.ts';
 import { driverToVhost } from './cases/driver-to-vhost.ts';
 
 import { idle } from './cases/idle.ts';
@@ -19,7 +20,7 @@ import { describeMachine, reserveHugepages } from './machine.ts';
 import { benchTable } from './report.ts';
 import { runCases } from './runner.ts';
 
-const groups: readonly CaseGroup[] = [driverToVhost, switchLoop, idle];
+const groups: readonly CaseGroup[] = [driverToVhost, switchLoop, idle, cni];
 /** Two peers at a time with 256 MB each. */
 const hugepageBytes = 2 * 256 * 2 ** 20;
 const interrupted = 130;

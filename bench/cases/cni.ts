@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a pod's start pays for the CNI plugin: the start of the binary alone (VERSION), and ADD and DEL of one attachment
+// with host-local addresses, our agent and switch running, beside Debian's bridge with host-local and loopback.
+
+import { fileURLToPath } from 'node:url';
+import * as z from 'zod/mini';
+import { run } from '../../cli/demo/process.ts';
+import type { PeerName } from '../../scripts/packages.ts';
+import type { Candidate, CaseGroup, Metric, RunContext } from '../case.ts';
+import { type PluginName, plugins } from '../cni/plugins.ts';
+import { insideWalls } from '../cni/walls.ts';
+import { quantile } from '../statistics.ts';
+
+const attachModule = fileURLToPath(new URL('../cni/attach.ts', import.meta.url));
+const times = z.array(z.number()).check(z.minLength(1));
+const attachTimes = z.strictObject({ add: times, del: times });
+
+const starts = 200;
+/** Starts a program so many times from a shell, whose fork is cheap; all of them pay for it. */
+const startLoop = `i=0; while [ $i -lt ${starts} ]; do "$0" </dev/null >/dev/null || exit 1; i=$((i + 1)); done`;
+
+/** Milliseconds from fork to the end of the program. */
+async function startMillis(file: string): Promise<number> {
+  const start = performance.now();
+  await run(['sh', '-c', startLoop, file], { env: { CNI_COMMAND: 'VERSION' } });
+  return (performance.now() - start) / starts;
+}
+
+function starting(name: string, file: string, needs: readonly PeerName[], partial = false): Candidate {
+  return { name, needs, partial, run: async () => ({ '': await startMillis(file) }) };
+}
+
+function attaching(name: PluginName): Candidate {
+  return {
+    name,
+    needs: ['unshare', 'host-local'],
+    run: async ({ seconds }: RunContext) => {
+      const count = Math.max(10, Math.round(seconds * 30));
+      const { add, del } = attachTimes.parse(await insideWalls(attachModule, name, String(count)));
+      return {
+        'add-p50': quantile(add, 0.5),
+        'add-p99': quantile(add, 0.99),
+        'del-p50': quantile(del, 0.5),
+        'del-p99': quantile(del, 0.99),
+      };
+    },
+  };
+}
+
+const attachMetrics: readonly Metric[] = ['add-p50', 'add-p99', 'del-p50', 'del-p99'].map((name) => ({
+  name,
+  unit: 'ms',
+  better: 'lower',
+}));
+
+export const cni: CaseGroup = {
+  name: 'cni',
+  about: "our CNI plugin beside Debian's bridge and loopback: start of the binary, ADD and DEL",
+  cases: [
+    {
+      name: 'cni',
+      params: { command: 'VERSION' },
+      metrics: [{ name: '', unit: 'ms', better: 'lower' }],
+      candidates: [
+        starting('usvhost', plugins.usvhost.file, []),
+        starting('bridge', plugins.bridge.file, ['host-local']),
+        starting('loopback', plugins.loopback.file, ['host-local']),
+        // The floor: what any program pays.
+        starting('true', '/bin/true', [], true),
+      ],
+    },
+    {
+      name: 'cni',
+      params: { command: 'ADD, DEL' },
+      metrics: attachMetrics,
+      candidates: [attaching('usvhost'), attaching('bridge'), attaching('loopback')],
+    },
+  ],
+};

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Run inside the walls: `attach.ts PLUGIN COUNT`. Attaches a network namespace and detaches it again, COUNT times, and
+// prints how long each call took: `{"add":[…],"del":[…]}`, milliseconds from the start of the plugin to its end.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DemoNode } from '../../cli/demo/node.ts';
+import { Child, run } from '../../cli/demo/process.ts';
+import { main } from '../../scripts/main.ts';
+import { withUndo } from '../undo.ts';
+import { debianPlugins, type PluginName, plugins } from './plugins.ts';
+
+interface Call {
+  readonly plugin: PluginName;
+  readonly root: string;
+  readonly netns: string;
+  readonly config: string;
+  readonly container: string;
+}
+
+async function timed(command: 'ADD' | 'DEL', call: Call): Promise<number> {
+  const env = {
+    USVHOST_ROOT: call.root,
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: call.container,
+    CNI_NETNS: call.netns,
+    CNI_IFNAME: call.plugin === 'loopback' ? 'lo' : 'net1',
+    CNI_PATH: debianPlugins,
+  };
+  const start = performance.now();
+  await run([plugins[call.plugin].file], { env, stdin: call.config });
+  return performance.now() - start;
+}
+
+/** A network namespace, held by a process; returns its path. */
+async function podNamespace(undo: (step: () => Promise<void>) => void): Promise<string> {
+  const ready = Promise.withResolvers<void>();
+  const argv = ['unshare', '--net', '--', 'sh', '-c', 'echo ready; exec sleep 3600'];
+  const holder = new Child('a network namespace', argv, { onLine: () => ready.resolve() });
+  undo(() => holder.stop('SIGKILL').then(() => undefined));
+  await holder.whileRunning(ready.promise);
+  return `/proc/${holder.pid}/ns/net`;
+}
+
+async function attach(plugin: PluginName, count: number): Promise<{ add: number[]; del: number[] }> {
+  return withUndo(async (undo) => {
+    const root = mkdtempSync(join(tmpdir(), 'usv-'));
+    undo(() => rmSync(root, { recursive: true, force: true }));
+    let device = '';
+    if (plugin === 'usvhost') {
+      const node = await DemoNode.start(root, '/dev/net/tun');
+      undo(() => node.close());
+      const allocation = await node.kubelet.allocate('usvhost.io/port', 1);
+      device = allocation.devices[0] ?? '';
+    }
+    const netns = await podNamespace(undo);
+    const config = JSON.stringify(plugins[plugin].config(root, device));
+    const add: number[] = [];
+    const del: number[] = [];
+    // The first call pays for what stays: a bridge, directories, pages of programs.
+    for (let index = -1; index < count; index++) {
+      const call = { plugin, root, netns, config, container: `bench-${index + 1}` };
+      const times = [await timed('ADD', call), await timed('DEL', call)] as const;
+      if (index < 0) continue;
+      add.push(times[0]);
+      del.push(times[1]);
+    }
+    return { add, del };
+  });
+}
+
+await main(async () => {
+  const [plugin = '', count = ''] = process.argv.slice(2);
+  process.stdout.write(`${JSON.stringify(await attach(plugin as PluginName, Number(count)))}\n`);
+  return 0;
+});
