@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The benchmark command itself: every case runs, briefly, and the document keeps its schema. Its numbers mean nothing.
+
+import { spawnSync } from 'node:child_process';
+import { expect, test } from '@jest/globals';
+import { benchDocument } from '../../bench/document.ts';
+import { needs } from '../support/need.ts';
+
+const program = new URL('../../bench/main.ts', import.meta.url).pathname;
+
+function bench(...args: readonly string[]): { readonly lines: string[]; readonly stderr: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' });
+  expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
+  return { lines: stdout.trimEnd().split('\n'), stderr };
+}
+
+test('--list names the cases', () => {
+  const names = bench('--list').lines.map((line) => line.split(' ')[0]);
+  expect(names).toEqual(['driver-to-vhost', 'switch-loop', 'idle', 'cni']);
+});
+
+needs('dpdk-testpmd', 'unshare', 'host-local')(
+  'a run of all cases ends with a document of the schema',
+  () => {
+    const { lines, stderr } = bench('--json', '--seconds', '0.1', '--rounds', '1');
+    const { cases, skipped } = benchDocument.parse(JSON.parse(lines.at(-1) ?? ''));
+    expect(skipped).toEqual([]);
+    expect([...new Set(cases.map(({ name }) => name))]).toEqual([
+      'driver-to-vhost',
+      'switch-loop',
+      'idle',
+      'cni',
+    ]);
+    for (const { candidates, ratio } of cases) {
+      expect(candidates[0]?.name).toBe('usvhost');
+      for (const { median } of candidates) expect(median).toBeGreaterThan(0);
+      for (const value of Object.values(ratio)) expect(value).toBeGreaterThan(0);
+    }
+    // Progress is for people, and not on standard output.
+    expect(stderr).toContain('switch-loop size=64');
+    expect(lines).toHaveLength(1);
+  },
+  180_000,
+);
