@@ -26,6 +26,19 @@ function required<Value>(value: Value | undefined, engine: string, from: string)
   throw usvError('USV_CONFIG', { what: `engine ${engine}`, expected: from, got: 'nothing' });
 }
 
+/** A frame with its Ethernet header and a VLAN tag (18 bytes) fits into one buffer of the driver (2048 bytes). */
+const largestTapMtu = 2030;
+
+/** What the kernel reads from a tap would be cut otherwise. */
+function checkTapMtu({ contract }: FoundPort): void {
+  if (contract === undefined || contract.mtu <= largestTapMtu) return;
+  throw usvError('USV_CONFIG', {
+    what: `mtu of ${contract.ifname}, for engine tap`,
+    expected: `at most ${largestTapMtu}`,
+    got: String(contract.mtu),
+  });
+}
+
 function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions {
   const mac = config.mac ?? port.mac;
   const ip = config.ip ?? port.contract?.ips.find((address) => !address.includes(':'))?.split('/')[0];
@@ -67,6 +80,7 @@ function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions 
         timeoutMillis: 1000,
       };
     case 'tap':
+      checkTapMtu(port);
       return {
         kind: 'tap',
         device: checkIfname(required(config.tap ?? port.contract?.ifname, 'tap', '--tap or a port.json')),

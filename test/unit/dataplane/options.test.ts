@@ -72,6 +72,16 @@ describe('from port.json', () => {
   });
 });
 
+test.each([
+  [2030, 'tap', undefined],
+  [2031, 'tap', 'expected at most 2030 for mtu of net1, for engine tap, got 2031'],
+  [9000, 'l2fwd', undefined],
+])('an MTU of %d with engine %s', (mtu, engine, says) => {
+  writeFileSync(join(root, 'net1', 'port.json'), JSON.stringify({ ...contract, mtu }));
+  if (says === undefined) expect(options({ engine }).engine.kind).toBe(engine);
+  else expect(() => options({ engine })).toThrow(`USV_CONFIG: ${says}`);
+});
+
 describe('without port.json', () => {
   beforeEach(() => {
     port = bare;
