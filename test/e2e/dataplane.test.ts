@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The dataplane's daemon on the real addon, against a real switch in this process: from configuration to its last report.
+
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { type DataplaneOutput, runDataplane } from '../../dataplane/daemon.ts';
+import { dataplaneConfigSchema } from '../../lib/config/dataplane.ts';
+import { createLogger } from '../../lib/log.ts';
+import { NativeSwitch } from '../../native/index.ts';
+import { temporaryRoots } from '../fakes/temporary-root.ts';
+
+const newRoot = temporaryRoots();
+let root = '';
+let vswitch: NativeSwitch;
+
+beforeEach(() => {
+  root = newRoot();
+  vswitch = new NativeSwitch(
+    {
+      cpus: [],
+      statsFile: join(root, 'stats'),
+      maxPorts: 4,
+      macTableSize: 64,
+      macAgeSeconds: 300,
+      idleMicros: 50,
+      handshakeMillis: 5000,
+    },
+    () => undefined,
+  );
+  for (const name of ['a', 'b']) {
+    const socketPath = join(root, `${name}.sock`);
+    vswitch.addPort({ name, socketPath, socketMode: 0o600, mtu: 1500 });
+  }
+});
+
+afterEach(() => vswitch.close());
+
+interface Running {
+  readonly reports: DataplaneOutput[];
+  readonly lines: string[];
+  readonly ended: Promise<void>;
+  /** Resolves with the next link that is up. */
+  readonly up: Promise<void>;
+  stop(): void;
+}
+
+function run(port: string, config: Readonly<Record<string, unknown>>): Running {
+  const reports: DataplaneOutput[] = [];
+  const lines: string[] = [];
+  const stop = new AbortController();
+  let linkUp = (): void => undefined;
+  const up = new Promise<void>((resolve) => {
+    linkUp = resolve;
+  });
+  const to = new Writable({
+    write: (chunk: Buffer, _, done) => {
+      lines.push(String(chunk));
+      if (String(chunk).includes('link is up')) linkUp();
+      done();
+    },
+  });
+  const parsed = dataplaneConfigSchema.parse({
+    port: [`net_virtio_user0,path=${join(root, port)}.sock`],
+    ...config,
+  });
+  const deps = {
+    log: createLogger('dataplane', to),
+    onReport: (report: DataplaneOutput) => void reports.push(report),
+  };
+  return { reports, lines, up, ended: runDataplane(parsed, deps, stop.signal), stop: () => stop.abort() };
+}
+
+const responder = { engine: 'responder', mac: '02:00:00:00:00:0b', ip: '10.0.0.2' };
+const ping = {
+  engine: 'ping',
+  mac: '02:00:00:00:00:0a',
+  ip: '10.0.0.1',
+  target: '10.0.0.2',
+  intervalMillis: 1,
+};
+
+test('a ping ends by itself with one report, the responder when it is stopped', async () => {
+  const peer = run('b', responder);
+  await peer.up;
+  const { ended, reports } = run('a', { ...ping, count: 20 });
+  await ended;
+  expect(reports).toEqual([
+    {
+      final: true,
+      ports: { net_virtio_user0: expect.objectContaining({ tx_packets: 21, rx_packets: 21, tx_lost: 0 }) },
+      engine: expect.objectContaining({ sent: 20, received: 20, done: 1, rtt_min_us: expect.any(Number) }),
+    },
+  ]);
+  peer.stop();
+  await peer.ended;
+  expect(peer.reports).toMatchObject([{ final: true, engine: { answered: 21, ignored: 0 } }]);
+  expect(peer.lines.at(-1)).toContain('dataplane has stopped');
+});
+
+test('frames with a pattern come back as they were sent', async () => {
+  const peer = run('b', { engine: 'l2fwd' });
+  await peer.up;
+  const source = run('a', { engine: 'txonly', verify: true, size: 200, seconds: 0.1, reportMillis: 20 });
+  await source.ended;
+  const last = source.reports.at(-1);
+  expect(source.reports.slice(0, -1).map(({ final }) => final)).toContain(false);
+  expect(last).toMatchObject({ final: true, engine: { corrupted: 0 } });
+  expect(last?.engine['received']).toBeGreaterThan(0);
+  expect(last?.seconds).toBeGreaterThanOrEqual(0.09);
+  peer.stop();
+  await peer.ended;
+});
+
+describe('memory', () => {
+  test('of POSIX kind lies in its directory without a name', async () => {
+    const directory = join(root, 'mine');
+    const failing = run('a', { ...ping, memory: `shm:${directory}` });
+    await expect(failing.ended).rejects.toMatchObject({ code: 'USV_MEMORY' });
+    expect(existsSync(directory)).toBe(false);
+    const ours = (): string[] => readdirSync('/dev/shm').filter((name) => name.startsWith('usvhost'));
+    const before = ours();
+    const peer = run('b', { ...responder, memory: 'shm' });
+    await peer.up;
+    const source = run('a', { ...ping, count: 3, memory: 'shm:/dev/shm' });
+    await source.ended;
+    expect(source.reports[0]).toMatchObject({ engine: { received: 3 } });
+    peer.stop();
+    await peer.ended;
+    expect(ours()).toEqual(before);
+  });
+});
+
+test('a dataplane that is stopped before its link is up ends with a report', async () => {
+  const source = run('nowhere', { engine: 'txonly', seconds: 5 });
+  source.stop();
+  await source.ended;
+  expect(source.reports).toMatchObject([{ final: true, engine: { sent: 0 } }]);
+});
