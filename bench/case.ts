@@ -15,6 +15,8 @@ export interface RunContext {
   readonly secondCpu: number;
   /** Whether peers may have their memory in hugepages. */
   readonly hugepages: boolean;
+  /** Aborted when the benchmark is interrupted. */
+  readonly stop: AbortSignal;
   /** Resolves after so many seconds. @throws when the benchmark is interrupted */
   wait(seconds: number): Promise<void>;
 }

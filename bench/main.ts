@@ -93,6 +93,7 @@ async function bench(request: Request): Promise<BenchDocument | undefined> {
     firstCpu,
     secondCpu,
     hugepages: pages.enough,
+    stop: stop.signal,
     wait: (length) => sleep(length * 1000, undefined, { signal: stop.signal }),
   };
   const onProgress = (line: string): void => void process.stderr.write(`${line}\n`);

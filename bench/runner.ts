@@ -21,7 +21,7 @@ export function describeCase({ name, params }: Pick<BenchCase, 'name' | 'params'
   return [name, ...Object.entries(params).map(([key, value]) => `${key}=${value}`)].join(' ');
 }
 
-/** Runs all cases. @throws what a candidate throws */
+/** Runs all cases. @throws what a candidate throws, or the reason of `context.stop` */
 export async function runCases(cases: readonly BenchCase[], options: RunOptions): Promise<Result> {
   const measured: MeasuredCase[] = [];
   const skipped: Skipped[] = [];
@@ -41,6 +41,7 @@ export async function runCases(cases: readonly BenchCase[], options: RunOptions)
     const runs = new Map<string, Values[]>(able.map(({ name }) => [name, []]));
     for (let round = 1; round <= options.rounds; round++) {
       for (const candidate of able) {
+        options.context.stop.throwIfAborted();
         const values = await candidate.run(options.context);
         runs.get(candidate.name)?.push(values);
         const shown = each.metrics

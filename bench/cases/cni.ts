@@ -7,10 +7,12 @@ import { fileURLToPath } from 'node:url';
 import * as z from 'zod/mini';
 import { run } from '../../cli/demo/process.ts';
 import type { PeerName } from '../../scripts/packages.ts';
+import { privateDirectory } from '../../test/support/private-directory.ts';
 import type { Candidate, CaseGroup, Metric, RunContext } from '../case.ts';
 import { type PluginName, plugins } from '../cni/plugins.ts';
 import { insideWalls } from '../cni/walls.ts';
 import { quantile } from '../statistics.ts';
+import { withUndo } from '../undo.ts';
 
 const attachModule = fileURLToPath(new URL('../cni/attach.ts', import.meta.url));
 const times = z.array(z.number()).check(z.minLength(1));
@@ -35,16 +37,20 @@ function attaching(name: PluginName): Candidate {
   return {
     name,
     needs: ['unshare', 'host-local'],
-    run: async ({ seconds }: RunContext) => {
-      const count = Math.max(10, Math.round(seconds * 30));
-      const { add, del } = attachTimes.parse(await insideWalls(attachModule, name, String(count)));
-      return {
-        'add-p50': quantile(add, 0.5),
-        'add-p99': quantile(add, 0.99),
-        'del-p50': quantile(del, 0.5),
-        'del-p99': quantile(del, 0.99),
-      };
-    },
+    run: ({ seconds, stop }: RunContext) =>
+      withUndo(async (undo) => {
+        const directory = privateDirectory();
+        undo(() => directory.remove());
+        const count = String(Math.max(10, Math.round(seconds * 30)));
+        const printed = await insideWalls(stop, attachModule, name, count, directory.path);
+        const { add, del } = attachTimes.parse(printed);
+        return {
+          'add-p50': quantile(add, 0.5),
+          'add-p99': quantile(add, 0.99),
+          'del-p50': quantile(del, 0.5),
+          'del-p99': quantile(del, 0.99),
+        };
+      }),
   };
 }
 

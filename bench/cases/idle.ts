@@ -121,16 +121,17 @@ const ours: Candidate = {
       const directory = privateDirectory();
       undo(() => directory.remove());
       const root = directory.path;
-      const { switchSocket, portSocket } = hostPaths(root);
+      const paths = hostPaths(root);
       const child = new Child('usvhost switch', usvhostCommand('switch', '--root', root));
       undo(() => child.stop().then(() => undefined));
-      const listening = (): boolean => existsSync(switchSocket);
+      const listening = (): boolean => existsSync(paths.switchSocket);
       await child.whileRunning(eventually(listening, (is) => is, 'the switch listening'));
-      const client = controlClient(switchSocket);
+      const client = controlClient(paths.switchSocket);
       undo(() => client.close());
       for (const name of ['first', 'second', 'third']) await client.addPort({ name });
-      const values = await idleAndPing(context, [portSocket('first'), portSocket('second')], child.pid);
-      const dataplane = await startDataplane(portSocket('third'), undo);
+      const sockets = [paths.portSocket('first'), paths.portSocket('second')] as const;
+      const values = await idleAndPing(context, sockets, child.pid);
+      const dataplane = await startDataplane(paths.portSocket('third'), undo);
       return {
         ...values,
         'switch-rss': megabytes(child.pid, 'Rss'),

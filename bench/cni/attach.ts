@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Run inside the walls: `attach.ts PLUGIN COUNT`. Attaches a network namespace and detaches it again, COUNT times, and
-// prints how long each call took: `{"add":[…],"del":[…]}`, milliseconds from the start of the plugin to its end.
+// Run inside the walls: `attach.ts PLUGIN COUNT ROOT`. Attaches a network namespace and detaches it again, COUNT times, and
+// prints how long each call took: `{"add":[…],"del":[…]}`, milliseconds from the start of the plugin to its end. All
+// files lie in ROOT.
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { DemoNode } from '../../cli/demo/node.ts';
 import { Child, run } from '../../cli/demo/process.ts';
 import { main } from '../../scripts/main.ts';
@@ -44,10 +42,12 @@ async function podNamespace(undo: (step: () => Promise<void>) => void): Promise<
   return `/proc/${holder.pid}/ns/net`;
 }
 
-async function attach(plugin: PluginName, count: number): Promise<{ add: number[]; del: number[] }> {
+async function attach(
+  plugin: PluginName,
+  count: number,
+  root: string,
+): Promise<{ add: number[]; del: number[] }> {
   return withUndo(async (undo) => {
-    const root = mkdtempSync(join(tmpdir(), 'usv-'));
-    undo(() => rmSync(root, { recursive: true, force: true }));
     let device = '';
     if (plugin === 'usvhost') {
       const node = await DemoNode.start(root, '/dev/net/tun');
@@ -72,7 +72,7 @@ async function attach(plugin: PluginName, count: number): Promise<{ add: number[
 }
 
 await main(async () => {
-  const [plugin = '', count = ''] = process.argv.slice(2);
-  process.stdout.write(`${JSON.stringify(await attach(plugin as PluginName, Number(count)))}\n`);
+  const [plugin = '', count = '', root = ''] = process.argv.slice(2);
+  process.stdout.write(`${JSON.stringify(await attach(plugin as PluginName, Number(count), root))}\n`);
   return 0;
 });

@@ -25,6 +25,7 @@ const context: RunContext = {
   firstCpu: 0,
   secondCpu: 1,
   hugepages: false,
+  stop: new AbortController().signal,
   wait: () => Promise.resolve(),
 };
 
@@ -60,6 +61,17 @@ test('candidates run in turn, and a ratio above 1 is ahead', async () => {
   expect(order.slice(0, 6)).toEqual(['us', 'them', 'us', 'them', 'us', 'them']);
   expect(cases.map(({ ratio }) => ratio)).toEqual([{ them: 2 }, { them: 4 }]);
   expect(cases[0]?.candidates[0]).toEqual({ name: 'us', runs: [9, 10, 11], median: 10, min: 9, max: 11 });
+});
+
+test('an interrupted benchmark starts no other run', async () => {
+  const stop = new AbortController();
+  const order: string[] = [];
+  const first: Candidate = { name: 'us', needs: [], run: async () => ({ '': order.push('us') }) };
+  const onProgress = (): void => stop.abort(new Error('interrupted'));
+  const interrupted = { ...context, stop: stop.signal };
+  const run = runCases([caseOf('higher', [first])], { rounds: 3, context: interrupted, onProgress });
+  await expect(run).rejects.toThrow('interrupted');
+  expect(order).toEqual(['us']);
 });
 
 test('no ratio is formed with a part of the work, nor with a peer that measured nothing', async () => {
