@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <mutex>
@@ -34,10 +35,11 @@ bool absorb(uintptr_t address) {
     uintptr_t base = slots[i].base.load(std::memory_order_acquire);
     size_t size = slots[i].size.load(std::memory_order_relaxed);
     if (base == 0 || address - base >= size) continue;
-    // Anonymous memory over the whole region: the next accesses read zeroes and write nowhere.
-    void* placed = mmap(reinterpret_cast<void*>(base), size, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
-    if (placed == MAP_FAILED) return false;
+    // Anonymous memory over the whole region: the next accesses read zeroes and write nowhere. The bare system call: mmap()
+    // is not on the list of signal-safe functions, and a sanitizer's version of it is none.
+    long placed = syscall(SYS_mmap, base, size, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+    if (placed == -1) return false;
     slots[i].faulted.store(true, std::memory_order_release);
     uint64_t one = 1;
     [[maybe_unused]] ssize_t written = write(fault_event.load(std::memory_order_relaxed), &one, sizeof one);
