@@ -50,10 +50,15 @@ inline size_t process_count(const char* what) {
 inline size_t open_descriptors() { return process_count("fd"); }
 inline size_t running_threads() { return process_count("task"); }
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool kThreadSanitizer = true;
+#else
+inline constexpr bool kThreadSanitizer = false;
+#endif
+#if defined(__SANITIZE_ADDRESS__)
 inline constexpr bool kSanitized = true;
 #else
-inline constexpr bool kSanitized = false;
+inline constexpr bool kSanitized = kThreadSanitizer;
 #endif
 
 inline double metric(const std::vector<Metric>& metrics, const std::string& name) {

@@ -343,6 +343,10 @@ TEST_CASE("indices go around many times with every frame accounted for") {
 }
 
 TEST_CASE("a sender that rewrites addresses and descriptors while they are read harms only itself") {
+  if (kThreadSanitizer) {
+    MESSAGE("skipped: needs a race on purpose, which the thread sanitizer would report");
+    return;
+  }
   PodBench bench;
   bench.macs.add_static(mac(2), 1);
   for (uint16_t slot = 0; slot < Pod::kSize; slot++) memset(bench.pods[1].receive_buffer(slot), 0xee, Pod::kBuffer);
