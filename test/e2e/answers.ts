@@ -19,6 +19,8 @@ export class Answers {
   readonly #changed = new EventEmitter();
   /** Highest number of a request that is known to be sent. */
   #sent = 0;
+  /** Looks since the last answer. */
+  #silent = 0;
 
   get sent(): number {
     return this.#sent;
@@ -30,13 +32,23 @@ export class Answers {
 
   answered(sequence: number, millis: number): void {
     this.#seen.push({ sequence, millis });
-    this.missing(sequence);
+    this.#looked(sequence, 0);
   }
 
-  /** The request was sent and has no answer yet. */
+  /** Another look, and the request of this number has no answer yet. */
   missing(sequence: number): void {
+    this.#looked(sequence, this.#silent + 1);
+  }
+
+  #looked(sequence: number, silent: number): void {
     this.#sent = Math.max(this.#sent, sequence);
+    this.#silent = silent;
     this.#changed.emit('change');
+  }
+
+  /** Resolves when so many looks in a row have brought no answer: what was still under way has arrived. */
+  async silence(looks: number): Promise<void> {
+    while (this.#silent < looks) await once(this.#changed, 'change');
   }
 
   /** The first answer to a request sent after that of this number. */
@@ -77,11 +89,14 @@ export function startPing({ pods, withoutTap }: Stage): Pinging {
     });
     return { answers, children: [dataplane, ping], peerArguments: ['--engine', 'tap'] };
   }
-  // The engine counts; the n-th request that was answered stands for its number.
+  // The engine counts: a look that finds more answers than the one before has one to the newest request.
+  let answered = 0;
   const onLine = (line: string): void => {
     const { engine } = JSON.parse(line) as { engine: Readonly<Record<string, number>> };
-    const received = engine['received'] ?? 0;
-    if (received > answers.last.sequence) answers.answered(received, Date.now());
+    const { sent = 0, received = 0 } = engine;
+    if (received > answered) answers.answered(sent, Date.now());
+    else answers.missing(sent);
+    answered = received;
   };
   const timing = ['--interval-millis', '20', '--report-millis', '20'];
   const dataplane = source.dataplane(

@@ -10,7 +10,7 @@ import { reportOf } from '../../lib/report.ts';
 import { type Answers, startPing } from './answers.ts';
 
 export interface Outage {
-  /** Highest number sent when the end of the killed process was known. */
+  /** Highest number sent when the killed process had ended and no answer came any more. */
   readonly sentBefore: number;
   /** Number of the first answer to a later request. */
   readonly firstAfter: number;
@@ -34,6 +34,7 @@ async function outage(
   { kill, restart }: { readonly kill: () => Promise<void>; readonly restart: () => Promise<void> },
 ): Promise<Outage> {
   await kill();
+  await answers.silence(5);
   const { sent: sentBefore, last } = answers;
   await restart();
   const first = await answers.after(sentBefore);
