@@ -23,6 +23,7 @@ export const benchDocument = z.strictObject({
     kernel: text,
     architecture: text,
     node: text,
+    load: z.number().check(z.describe('load average of the last minute, before the first run')),
     hugepages: z.boolean().check(z.describe('whether peers had their memory in hugepages')),
   }),
   date: z.iso.datetime(),

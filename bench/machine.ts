@@ -4,7 +4,7 @@
 // what was added is taken away again; pages of others are never touched.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { arch, cpus, release, totalmem } from 'node:os';
+import { arch, cpus, loadavg, release, totalmem } from 'node:os';
 import { allowedCpus } from '../test/support/cpus.ts';
 import type { BenchDocument } from './document.ts';
 
@@ -18,6 +18,7 @@ export function describeMachine(options: { readonly hugepages: boolean }): Bench
     kernel: release(),
     architecture: arch(),
     node: process.version,
+    load: loadavg()[0] ?? 0,
     hugepages: options.hugepages,
   };
 }

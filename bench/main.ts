@@ -24,6 +24,8 @@ const groups: readonly CaseGroup[] = [driverToVhost, switchLoop, idle, cni];
 /** Two peers at a time with 256 MB each. */
 const hugepageBytes = 2 * 256 * 2 ** 20;
 const interrupted = 130;
+/** Above it something else runs on the CPUs that are measured. */
+const busyLoad = 0.5;
 
 interface Request {
   readonly groups: readonly CaseGroup[];
@@ -98,9 +100,11 @@ async function bench(request: Request): Promise<BenchDocument | undefined> {
   };
   const onProgress = (line: string): void => void process.stderr.write(`${line}\n`);
   try {
+    const machine = describeMachine({ hugepages: pages.enough });
+    if (machine.load > busyLoad)
+      onProgress(`the machine is busy (load ${machine.load}): figures mean little`);
     const cases = request.groups.flatMap((group) => group.cases);
     const result = await runCases(cases, { rounds, context, onProgress });
-    const machine = describeMachine({ hugepages: pages.enough });
     return { machine, date: new Date().toISOString(), seconds, rounds, ...result };
   } catch (error) {
     // Peers are in our process group and have got the signal too: what failed, failed because of it.

@@ -33,8 +33,8 @@ export function benchTable(document: BenchDocument): string {
     ({ case: name, candidate, needs, packages }) =>
       `${name}: ${candidate} skipped: needs ${needs.join(', ')} (apt-get install ${packages.join(' ')})`,
   );
-  const { cpu, cpus, kernel, hugepages } = document.machine;
-  const machine = `${cpu}, ${cpus} CPUs, Linux ${kernel}, peers on ${hugepages ? 'hugepages' : 'ordinary pages'}`;
+  const { cpu, cpus, kernel, load, hugepages } = document.machine;
+  const machine = `${cpu}, ${cpus} CPUs, Linux ${kernel}, load ${load}, peers on ${hugepages ? 'hugepages' : 'ordinary pages'}`;
   const length = `${document.rounds} rounds of ${document.seconds} s`;
   return `${[...lines.map((line) => line.trimEnd()), '', ...skipped, `${machine}; ${length}`].join('\n')}\n`;
 }

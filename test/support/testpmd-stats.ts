@@ -12,9 +12,6 @@ export interface TestpmdStats {
   readonly rxLost: number;
   /** Driver: `oerrors`. */
   readonly txErrors: number;
-  /** Since these statistics were last shown. */
-  readonly rxRate: number;
-  readonly txRate: number;
 }
 
 function numberAfter(text: string, label: string): number {
@@ -30,8 +27,6 @@ function read(text: string): TestpmdStats {
     txDropped: at('TX-dropped'),
     rxLost: at('RX-missed') + at('RX-errors') + at('RX-nombuf'),
     txErrors: at('TX-errors'),
-    rxRate: at('Rx-pps'),
-    txRate: at('Tx-pps'),
   };
 }
 

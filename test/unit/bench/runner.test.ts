@@ -18,6 +18,7 @@ const machine = {
   kernel: '6.1',
   architecture: 'x64',
   node: 'v26',
+  load: 0,
   hugepages: false,
 };
 const context: RunContext = {
