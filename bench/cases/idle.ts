@@ -6,8 +6,8 @@
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { usvhostCommand } from '../../cli/demo/node.ts';
-import { Child } from '../../cli/demo/process.ts';
+import { project } from '../../cli/demo/node.ts';
+import { Child, type ChildOptions } from '../../cli/demo/process.ts';
 import { hostPaths } from '../../lib/names.ts';
 import { controlClient } from '../../test/contract/switch/control-client.ts';
 import { eventually } from '../../test/support/eventually.ts';
@@ -30,6 +30,15 @@ const metrics: readonly Metric[] = [
   { name: 'dataplane-rss', unit: 'MB', better: 'lower' },
   { name: 'dataplane-private-dirty', unit: 'MB', better: 'lower' },
 ];
+
+/** The daemons as an image runs them: bundled, by the launcher (npm run bundle). */
+function bundled(options: ChildOptions, ...args: readonly string[]): Child {
+  const env = { USVHOST_NODE: process.execPath };
+  return new Child(`usvhost ${args[0]}`, [join(project, 'build/bundle/usvhost'), ...args], {
+    ...options,
+    env,
+  });
+}
 
 type Undo = (step: () => void | Promise<void>) => void;
 
@@ -100,13 +109,10 @@ async function idleAndPing(
 /** A dataplane process on a port, once it runs. */
 async function startDataplane(path: string, undo: Undo): Promise<Child> {
   const running = Promise.withResolvers<void>();
-  const child = new Child(
-    'usvhost dataplane',
-    usvhostCommand(
-      ...['dataplane', '--port', `net_virtio_user0,path=${path}`, '--report-millis', '100'],
-      ...['--engine', 'responder', '--mac', '02:00:00:00:00:03', '--ip', '10.0.0.3'],
-    ),
+  const child = bundled(
     { onLine: () => running.resolve() },
+    ...['dataplane', '--port', `net_virtio_user0,path=${path}`, '--report-millis', '100'],
+    ...['--engine', 'responder', '--mac', '02:00:00:00:00:03', '--ip', '10.0.0.3'],
   );
   undo(() => child.stop().then(() => undefined));
   await child.whileRunning(running.promise);
@@ -122,7 +128,7 @@ const ours: Candidate = {
       undo(() => directory.remove());
       const root = directory.path;
       const paths = hostPaths(root);
-      const child = new Child('usvhost switch', usvhostCommand('switch', '--root', root));
+      const child = bundled({}, 'switch', '--root', root);
       undo(() => child.stop().then(() => undefined));
       const listening = (): boolean => existsSync(paths.switchSocket);
       await child.whileRunning(eventually(listening, (is) => is, 'the switch listening'));

@@ -7,10 +7,13 @@ import { expect, test } from '@jest/globals';
 import { benchDocument } from '../../bench/document.ts';
 import { needs } from '../support/need.ts';
 
-const program = new URL('../../bench/main.ts', import.meta.url).pathname;
+const project = new URL('../..', import.meta.url).pathname;
 
 function bench(...args: readonly string[]): { readonly lines: string[]; readonly stderr: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync('npm', ['run', '--silent', 'bench', '--', ...args], {
+    cwd: project,
+    encoding: 'utf8',
+  });
   expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
   return { lines: stdout.trimEnd().split('\n'), stderr };
 }
