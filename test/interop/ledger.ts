@@ -74,6 +74,10 @@ export interface Account {
   readonly losses: Losses;
 }
 
+/** A balance is one when so many looks in a row, so far apart, are the same. */
+const stillLooks = 3;
+const stillMillis = 20;
+
 export class Ledger {
   readonly #stations: readonly Station[];
   readonly #opened: Losses;
@@ -87,7 +91,7 @@ export class Ledger {
     return new Ledger(stations, await all(stations));
   }
 
-  /** Waits until the frames under way have arrived or are counted as lost. @throws UsvhostError when they never balance */
+  /** Waits until the frames under way have arrived or are counted as lost, and nothing moves. @throws UsvhostError when they never balance */
   async balanced(count: () => { readonly sent: number; readonly received: number }): Promise<Account> {
     const look = async (): Promise<Account> => {
       const now = Object.entries(await all(this.#stations));
@@ -95,10 +99,19 @@ export class Ledger {
       return { ...count(), losses: Object.fromEntries(losses.filter(([, value]) => value !== 0)) };
     };
     const sum = (losses: Losses): number => Object.values(losses).reduce((total, value) => total + value, 0);
+    // What a station names by a difference may still be under way, so a balance counts once it has stood for a while.
+    let before = '';
+    let stood = 0;
     return eventually(
       look,
-      ({ sent, received, losses }) => sent === received + sum(losses),
+      (account) => {
+        const now = JSON.stringify(account);
+        stood = now === before ? stood + 1 : 0;
+        before = now;
+        return stood >= stillLooks && account.sent === account.received + sum(account.losses);
+      },
       'sent = received + losses',
+      { stepMillis: stillMillis },
     );
   }
 }
