@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ADD: address, port, port.json, bind, tap, in that order, each with its undo beside it. The record is written before
+// ADD: address and port, port.json, bind, tap, in that order, each with its undo beside it. The record is written before
 // the first step and removed only when everything is undone, so that a DEL after any crash knows what to look for.
 
 import { usvError, usvFailure } from '../../lib/errors.ts';
@@ -48,8 +48,12 @@ export async function add(call: Call, deps: CniDeps): Promise<Record<string, unk
 
   const undo = new UndoStack();
   try {
-    const addresses = await lease(call.steps, plan, undo);
-    await makePort(call.steps, deps, plan, addresses, undo);
+    // The switch makes the port while the address plugin runs: neither needs the other.
+    const [addresses] = await bothEnded(
+      lease(call.steps, plan, undo),
+      makePort(call.steps, deps, plan, undo),
+    );
+    await writePort(call.steps, deps, plan, addresses);
     await bindPort(call.steps, attachment, undo);
     if (attachment.endpoint === 'tap') await makeTap(call.steps, plan, addresses, undo);
     deps.store.put({ ...attachment, state: 'ready' });
@@ -156,18 +160,22 @@ async function lease(steps: Steps, { config, delegation }: Plan, undo: UndoStack
   return { ips: result.ips ?? [], routes: result.routes ?? [], dns };
 }
 
-async function makePort(
-  steps: Steps,
-  deps: CniDeps,
-  plan: Plan,
-  addresses: Addresses,
-  undo: UndoStack,
-): Promise<void> {
-  const { attachment } = plan;
+// A failure waits for the other one: what is still being made cannot be undone.
+async function bothEnded<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([first, second]);
+  return Promise.all([first, second]);
+}
+
+// Uses no step of the shim, whose hands are with the address plugin meanwhile.
+async function makePort(steps: Steps, deps: CniDeps, { attachment }: Plan, undo: UndoStack): Promise<void> {
   const { port, mac, mtu } = attachment;
-  const paths = attachmentPaths(port, attachment.device, attachment.ifname);
   undo.push('port of the switch', () => removePort(steps, deps, port));
   await deps.switchPorts.addPort({ name: port, mac, mtu });
+}
+
+async function writePort(steps: Steps, deps: CniDeps, plan: Plan, addresses: Addresses): Promise<void> {
+  const { attachment } = plan;
+  const paths = attachmentPaths(attachment.port, attachment.device, attachment.ifname);
   const document = portDocument(deps.root, attachment, plan.config, addresses.ips);
   await steps.writeFile(paths.portJson, { mode: 0o644, uid: 0, gid: 0 }, document);
 }

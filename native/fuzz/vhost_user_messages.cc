@@ -139,7 +139,7 @@ class FrontEndProcess {
     uint8_t descriptors = 0;
     uint32_t index = input.byte() % 3;
     switch (request) {
-      case Request::kSetFeatures: message.payload.number = kSupportedFeatures ^ input.byte(); break;
+      case Request::kSetFeatures: message.payload.number = kFrontEndFeatures ^ input.byte(); break;
       case Request::kSetProtocolFeatures: message.payload.number = kSupportedProtocolFeatures & input.byte(); break;
       case Request::kSetStatus: message.payload.number = input.byte(); break;
       case Request::kSetMemTable: {

@@ -208,6 +208,8 @@ void Switch::publish(Port& port) {
     }
     transmit.ring.refuse_kicks();
   }
+  // Buffers are looked for when there is a frame for them; nobody waits for more, so their kicks would only cost the pod.
+  if (receive.active()) receive.ring.refuse_kicks();
   table_.publish(port.index, &runtime);
   port.published = true;
   thread.wake();

@@ -135,7 +135,7 @@ class HostileClient {
     bool sent = send(Request::kGetFeatures);
     std::optional<Message> features = receive();
     sent = sent && features && send_number(Request::kSetProtocolFeatures, kSupportedProtocolFeatures) &&
-           send(Request::kSetOwner) && send_number(Request::kSetFeatures, kSupportedFeatures);
+           send(Request::kSetOwner) && send_number(Request::kSetFeatures, kFrontEndFeatures);
     return sent;
   }
   bool start_queue(uint16_t queue) {

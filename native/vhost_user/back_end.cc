@@ -54,7 +54,7 @@ Status BackEnd::apply(const Message& message, std::vector<Fd>& fds, Reply& reply
     case Request::kSetOwner:
     case Request::kResetOwner:  // deprecated; must not reset the device
       return {};
-    case Request::kGetFeatures: answer(reply, kSupportedFeatures); return {};
+    case Request::kGetFeatures: answer(reply, kBackEndFeatures); return {};
     case Request::kSetFeatures: return set_features(payload.number);
     case Request::kGetProtocolFeatures: answer(reply, kSupportedProtocolFeatures); return {};
     case Request::kSetProtocolFeatures: return set_protocol_features(payload.number);
@@ -114,9 +114,9 @@ Status BackEnd::apply(const Message& message, std::vector<Fd>& fds, Reply& reply
 }
 
 Status BackEnd::set_features(uint64_t features) {
-  if ((features & ~kSupportedFeatures) != 0 || (features & kRequiredFeatures) != kRequiredFeatures) {
+  if ((features & ~kBackEndFeatures) != 0 || (features & kRequiredFeatures) != kRequiredFeatures) {
     return failure("USV_MESSAGE", "expected features within 0x%" PRIx64 " that include 0x%" PRIx64 ", got 0x%" PRIx64,
-                   kSupportedFeatures, kRequiredFeatures, features);
+                   kBackEndFeatures, kRequiredFeatures, features);
   }
   Paused paused(listener_);
   features_ = features;

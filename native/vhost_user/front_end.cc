@@ -125,7 +125,7 @@ Status FrontEnd::reply(const Message& message) {
   uint64_t number = message.payload.number;
   switch (step_) {
     case Step::kGetFeatures:
-      features_ = number & kSupportedFeatures;
+      features_ = number & kFrontEndFeatures;
       if ((features_ & kRequiredFeatures) != kRequiredFeatures) {
         return failure("USV_FEATURES", "expected a back-end with VIRTIO_F_VERSION_1, got features 0x%" PRIx64, number);
       }

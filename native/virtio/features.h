@@ -14,7 +14,9 @@ inline constexpr uint64_t feature_bit(unsigned bit) { return uint64_t{1} << bit;
 inline constexpr unsigned kVhostUserProtocolFeatures = 30;
 
 inline constexpr uint64_t kRequiredFeatures = feature_bit(VIRTIO_F_VERSION_1);
-inline constexpr uint64_t kSupportedFeatures = kRequiredFeatures | feature_bit(kVhostUserProtocolFeatures);
+inline constexpr uint64_t kFrontEndFeatures = kRequiredFeatures | feature_bit(kVhostUserProtocolFeatures);
+/** Our back-end uses buffers in the order they came in, whatever was negotiated; some drivers are faster when told so. */
+inline constexpr uint64_t kBackEndFeatures = kFrontEndFeatures | feature_bit(VIRTIO_F_IN_ORDER);
 
 /** Protocol feature bits (vhost-user, "Protocol features"). */
 inline constexpr unsigned kProtocolMq = 0;

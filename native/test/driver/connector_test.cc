@@ -57,7 +57,7 @@ TEST_CASE("a back-end that hangs up in the handshake, after each message") {
   for (int answers = 1; answers < 4; answers++) {
     REQUIRE(back_end.accept_one());
     REQUIRE(back_end.next_request() != nullptr);
-    REQUIRE(back_end.answer(Request::kGetFeatures, kSupportedFeatures));
+    REQUIRE(back_end.answer(Request::kGetFeatures, kFrontEndFeatures));
     if (answers > 1) {
       REQUIRE(back_end.next_request() != nullptr);
       REQUIRE(back_end.answer(Request::kGetProtocolFeatures, kSupportedProtocolFeatures));
@@ -94,8 +94,8 @@ TEST_CASE("answers that are none") {
     void (*reply)(FakeBackEnd&);
   };
   const Case cases[] = {
-      {"another request", "USV_MESSAGE", [](FakeBackEnd& b) { b.answer(Request::kGetStatus, kSupportedFeatures); }},
-      {"no reply flag", "USV_MESSAGE", [](FakeBackEnd& b) { b.answer(Request::kGetFeatures, kSupportedFeatures, 0); }},
+      {"another request", "USV_MESSAGE", [](FakeBackEnd& b) { b.answer(Request::kGetStatus, kFrontEndFeatures); }},
+      {"no reply flag", "USV_MESSAGE", [](FakeBackEnd& b) { b.answer(Request::kGetFeatures, kFrontEndFeatures, 0); }},
       {"too long", "USV_MESSAGE",
        [](FakeBackEnd& b) {
          uint32_t words[] = {1, kFlagVersion | kFlagReply, 0xffff};
@@ -109,8 +109,8 @@ TEST_CASE("answers that are none") {
       {"no VERSION_1", "USV_FEATURES", [](FakeBackEnd& b) { b.answer(Request::kGetFeatures, 0); }},
       {"two answers", "USV_MESSAGE",
        [](FakeBackEnd& b) {
-         b.answer(Request::kGetFeatures, kSupportedFeatures);
-         b.answer(Request::kGetFeatures, kSupportedFeatures);
+         b.answer(Request::kGetFeatures, kFrontEndFeatures);
+         b.answer(Request::kGetFeatures, kFrontEndFeatures);
        }},
   };
   for (const Case& bad : cases) {
@@ -136,7 +136,7 @@ TEST_CASE("a back-end that refuses the memory") {
     const Message* message = back_end.next_request();
     REQUIRE(message != nullptr);
     auto request = static_cast<Request>(message->header.request);
-    if (request == Request::kGetFeatures) back_end.answer(request, kSupportedFeatures);
+    if (request == Request::kGetFeatures) back_end.answer(request, kFrontEndFeatures);
     if (request == Request::kGetProtocolFeatures) back_end.answer(request, kSupportedProtocolFeatures);
     if (request == Request::kGetQueueNum) back_end.answer(request, 1);
     if (request != Request::kSetMemTable) continue;

@@ -84,7 +84,7 @@ struct Session final : BackEndListener {
 TEST_CASE("questions and their answers") {
   Session session;
   CHECK(session.ask(Request::kGetFeatures) == "ok");
-  CHECK(session.reply.payload.number == kSupportedFeatures);
+  CHECK(session.reply.payload.number == kBackEndFeatures);
   CHECK(session.reply.size == 8);
   CHECK(session.ask(Request::kGetProtocolFeatures) == "ok");
   CHECK(session.reply.payload.number == kSupportedProtocolFeatures);
@@ -98,8 +98,8 @@ TEST_CASE("questions and their answers") {
 }
 
 TEST_CASE("features: nothing that was not offered, and VERSION_1 always") {
-  for (uint64_t features : {uint64_t{0}, feature_bit(kVhostUserProtocolFeatures), kSupportedFeatures | 1,
-                            kSupportedFeatures | uint64_t{1} << 63, kSupportedFeatures | feature_bit(26), UINT64_MAX}) {
+  for (uint64_t features : {uint64_t{0}, feature_bit(kVhostUserProtocolFeatures), kBackEndFeatures | 1,
+                            kBackEndFeatures | uint64_t{1} << 63, kBackEndFeatures | feature_bit(26), UINT64_MAX}) {
     Session session;
     CHECK(session.number(Request::kSetFeatures, features) == "USV_MESSAGE");
     CHECK(session.back_end.features() == 0);
@@ -110,7 +110,7 @@ TEST_CASE("features: nothing that was not offered, and VERSION_1 always") {
     CHECK(session.back_end.protocol_features() == 0);
   }
   Session session;
-  CHECK(session.number(Request::kSetFeatures, kSupportedFeatures) == "ok");
+  CHECK(session.number(Request::kSetFeatures, kBackEndFeatures) == "ok");
   CHECK_FALSE(session.back_end.queue(0).enabled);
   Session old;
   CHECK(old.number(Request::kSetFeatures, kRequiredFeatures) == "ok");
@@ -231,7 +231,7 @@ TEST_CASE("acknowledgements: only when negotiated and wished for, zero only when
   CHECK(session.reply.payload.number == 1);
   // A message with an answer of its own has no acknowledgement beside it.
   CHECK(session.say(Request::kGetFeatures, nullptr, 0, {}, kFlagNeedReply) == "ok");
-  CHECK(session.reply.payload.number == kSupportedFeatures);
+  CHECK(session.reply.payload.number == kBackEndFeatures);
 }
 
 TEST_CASE("a table that is refused leaves the memory and the rings as they were") {

@@ -43,7 +43,7 @@ struct Listener final : BackEndListener {
 
 /** A back-end with a choice of features; answers by hand what BackEnd would answer. */
 struct ScriptedBackEnd {
-  uint64_t features = kSupportedFeatures;
+  uint64_t features = kFrontEndFeatures;
   uint64_t protocol = kSupportedProtocolFeatures;
   uint64_t queues = 1;
   uint64_t acknowledgement = 0;
@@ -111,8 +111,8 @@ TEST_CASE("the handshake with our own back-end, over a socket: both rings run in
     REQUIRE(front.status().ok());
     REQUIRE(moved);
   }
-  CHECK(front_end.features() == kSupportedFeatures);
-  CHECK(back_end.features() == kSupportedFeatures);
+  CHECK(front_end.features() == kFrontEndFeatures);
+  CHECK(back_end.features() == kFrontEndFeatures);
   CHECK(back_end.protocol_features() == kSupportedProtocolFeatures);
   for (uint16_t i = 0; i < kQueues; i++) {
     CAPTURE(i);
@@ -169,7 +169,7 @@ TEST_CASE("what a back-end does not have is not sent to it") {
     FrontEnd front_end(side.config);
     ScriptedBackEnd generous{.features = UINT64_MAX, .protocol = UINT64_MAX};
     REQUIRE(generous.run(front_end).ok());
-    CHECK(front_end.features() == kSupportedFeatures);
+    CHECK(front_end.features() == kFrontEndFeatures);
     CHECK(front_end.protocol_features() == kSupportedProtocolFeatures);
   }
 }
@@ -198,7 +198,7 @@ TEST_CASE("answers that nobody asked for") {
   CHECK(code(front_end.reply(reply)) == "USV_MESSAGE");
   OutgoingMessage out;
   REQUIRE(front_end.next(out));
-  reply.payload.number = kSupportedFeatures;
+  reply.payload.number = kFrontEndFeatures;
   CHECK(front_end.reply(reply).ok());
   CHECK(code(front_end.reply(reply)) == "USV_MESSAGE");
   ScriptedBackEnd back_end;
