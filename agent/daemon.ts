@@ -84,6 +84,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       store,
       switchPorts: switchClient,
       leadDevice: (device: string) => leadDevice(paths, device) ?? device,
+      queue,
       log,
     };
     const server = await startCniServer({

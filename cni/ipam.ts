@@ -5,15 +5,18 @@
 
 import * as z from 'zod';
 import { usvFailure } from '../lib/errors.ts';
+import type { AttachmentKey } from './attachment.ts';
 import type { CniVersion } from './config.ts';
 import { type CniResult, resultSchema } from './result.ts';
 import { type ExecResult, errnoOf, type Steps } from './session.ts';
 
-/** What is delegated: the plugin, the whole configuration and its version. */
+/** What is delegated: the plugin, the whole configuration, its version, and for which of our attachments. */
 export interface Delegation {
   readonly plugin: string;
   readonly input: Readonly<Record<string, unknown>>;
   readonly version: CniVersion;
+  /** Absent for the commands that are about none. */
+  readonly attachment?: AttachmentKey;
 }
 
 /** Address plugins may wait for a lease from the network. */
@@ -54,11 +57,19 @@ export async function ipamCheck(steps: Steps, delegation: Delegation): Promise<v
   await delegate(steps, 'CHECK', delegation);
 }
 
-/** Passes STATUS on, unless the plugin is older than the command (1.1.0). */
 export async function ipamStatus(steps: Steps, delegation: Delegation): Promise<void> {
+  await delegateIfKnown(steps, 'STATUS', delegation);
+}
+
+export async function ipamGc(steps: Steps, delegation: Delegation): Promise<void> {
+  await delegateIfKnown(steps, 'GC', delegation);
+}
+
+// Passes a command of 1.1.0 on, unless the plugin is older.
+async function delegateIfKnown(steps: Steps, command: string, delegation: Delegation): Promise<void> {
   const versions = versionsSchema.safeParse(parseJson(await delegate(steps, 'VERSION', delegation)));
   if (!versions.success || !versions.data.supportedVersions.includes('1.1.0')) return;
-  await delegate(steps, 'STATUS', delegation);
+  await delegate(steps, command, delegation);
 }
 
 async function delegate(steps: Steps, command: string, delegation: Delegation): Promise<Buffer> {
@@ -77,11 +88,11 @@ async function delegate(steps: Steps, command: string, delegation: Delegation): 
 function run(
   steps: Steps,
   command: string,
-  { plugin, input }: Delegation,
+  { plugin, input, attachment }: Delegation,
   version: string,
 ): Promise<ExecResult> {
   const stdin = Buffer.from(JSON.stringify({ ...input, cniVersion: version }));
-  return steps.exec({ plugin, command, timeoutMillis: execMillis, stdin });
+  return steps.exec({ plugin, command, attachment, timeoutMillis: execMillis, stdin });
 }
 
 function failure({ exitStatus, stdout }: ExecResult): {

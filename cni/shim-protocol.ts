@@ -6,8 +6,8 @@
 
 import { usvError } from '../lib/errors.ts';
 
-/** "USV1": changes with any layout, so that an old shim and a new agent refuse each other. */
-export const magic = 0x31565355;
+/** "USV2": changes with any layout, so that an old shim and a new agent refuse each other. */
+export const magic = 0x32565355;
 export const headerBytes = 16;
 /** Largest body of a frame: standard input (1 MiB) and every variable. */
 export const maxBody = (1 << 20) + 65536;
@@ -22,6 +22,8 @@ export const frameKinds = {
   bind: 20,
   unmount: 21,
   stat: 22,
+  deviceInfoWrite: 24,
+  deviceInfoUnlink: 25,
   tapAdd: 32,
   tapDelete: 33,
   addressAdd: 34,
@@ -61,7 +63,7 @@ export function decodeHeader(bytes: Buffer): FrameHeader {
   const got = bytes.readUInt32LE(0);
   if (got !== magic) {
     const what = 'the frame of a CNI shim';
-    throw usvError('USV_MESSAGE', { what, expected: 'protocol USV1', got: `0x${got.toString(16)}` });
+    throw usvError('USV_MESSAGE', { what, expected: 'protocol USV2', got: `0x${got.toString(16)}` });
   }
   const length = bytes.readUInt32LE(12);
   if (length > maxBody) {
@@ -174,7 +176,7 @@ export function encodeWriteFile(path: string, owner: Ownership, content: Buffer)
   return Buffer.concat([withOwnership(path, owner), content]);
 }
 
-/** rmdir, unlink, unmount, stat. */
+/** rmdir, unlink, unmount, stat, deviceInfoUnlink. */
 export function encodePath(path: string): Buffer {
   return texts(0, [pathBytes, path]);
 }
@@ -262,13 +264,16 @@ export interface ExecSpec {
   /** Name of a plugin on CNI_PATH, without a slash. */
   readonly plugin: string;
   readonly command: string;
+  /** Attachment that the plugin is called for; default that of the call. */
+  readonly attachment?: { readonly containerId: string; readonly ifname: string } | undefined;
   readonly timeoutMillis: number;
   readonly stdin: Buffer;
 }
 
 export function encodeExec(spec: ExecSpec): Buffer {
-  const head = texts(4, [64, spec.plugin], [16, spec.command]);
-  head.writeUInt32LE(spec.timeoutMillis, 80);
+  const { containerId = '', ifname = '' } = spec.attachment ?? {};
+  const head = texts(4, [64, spec.plugin], [16, spec.command], [260, containerId], [ifnameBytes, ifname]);
+  head.writeUInt32LE(spec.timeoutMillis, 356);
   return Buffer.concat([head, spec.stdin]);
 }
 

@@ -41,18 +41,41 @@ bool findPlugin(const char* name, char* out, size_t size) {
   return false;
 }
 
-// Copies the environment with CNI_COMMAND replaced; `command` must outlive the result.
-bool makeEnvironment(char* command, char** out) {
-  size_t n = 0;
-  for (char** at = environ; *at != nullptr; at++) {
-    if (strncmp(*at, "CNI_COMMAND=", 12) == 0) continue;
-    if (n + 2 >= kMaxEnvironment) return false;
-    out[n++] = *at;
+// The variables in which a plugin's environment differs from the runtime's, as NAME=value.
+class OwnVariables {
+ public:
+  explicit OwnVariables(const Exec& step) {
+    set("CNI_COMMAND", step.command);
+    if (step.containerId[0] != 0) set("CNI_CONTAINERID", step.containerId);
+    if (step.ifname[0] != 0) set("CNI_IFNAME", step.ifname);
   }
-  out[n++] = command;
-  out[n] = nullptr;
-  return true;
-}
+
+  // Copies the runtime's environment with these in place; they must outlive the copy.
+  bool merge(char** out) {
+    size_t n = 0;
+    for (char** at = environ; *at != nullptr; at++) {
+      if (replaces(*at)) continue;
+      if (n + count_ + 1 >= kMaxEnvironment) return false;
+      out[n++] = *at;
+    }
+    for (size_t own = 0; own < count_; own++) out[n++] = texts_[own];
+    out[n] = nullptr;
+    return true;
+  }
+
+ private:
+  void set(const char* name, const char* value) { snprintf(texts_[count_++], sizeof *texts_, "%s=%s", name, value); }
+  bool replaces(const char* variable) const {
+    for (size_t own = 0; own < count_; own++) {
+      const size_t name = static_cast<size_t>(strchr(texts_[own], '=') + 1 - texts_[own]);
+      if (strncmp(variable, texts_[own], name) == 0) return true;
+    }
+    return false;
+  }
+
+  char texts_[3][kContainerIdSize + 32];
+  size_t count_ = 0;
+};
 
 [[noreturn]] void becomePlugin(const char* file, int input, int output, char** environment, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -109,10 +132,9 @@ int runPlugin(const Exec& step, const uint8_t* input, size_t size, int32_t* exit
   if (step.name[0] == 0 || step.name[0] == '.' || strchr(step.name, '/') != nullptr) return EINVAL;
   char file[4096];
   if (!findPlugin(step.name, file, sizeof file)) return ENOENT;
-  char command[kCommandSize + 16];
-  snprintf(command, sizeof command, "CNI_COMMAND=%s", step.command);
+  OwnVariables own(step);
   char* environment[kMaxEnvironment];
-  if (!makeEnvironment(command, environment)) return E2BIG;
+  if (!own.merge(environment)) return E2BIG;
 
   int in[2];
   int out[2];

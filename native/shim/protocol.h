@@ -11,7 +11,7 @@
 
 namespace usvhost::shim {
 
-inline constexpr uint32_t kMagic = 0x31565355;            // "USV1"
+inline constexpr uint32_t kMagic = 0x32565355;            // "USV2"
 inline constexpr uint32_t kMaxBody = (1u << 20) + 65536;  // standard input (1 MiB) and every variable
 inline constexpr size_t kMaxStdin = 1u << 20;
 inline constexpr size_t kMaxVariable = 8192;  // one CNI_* value
@@ -20,6 +20,7 @@ inline constexpr size_t kIfnameSize = 16;
 inline constexpr size_t kAliasSize = 64;
 inline constexpr size_t kPluginNameSize = 64;
 inline constexpr size_t kCommandSize = 16;
+inline constexpr size_t kContainerIdSize = 260;
 
 struct FrameHeader {
   uint32_t magic;
@@ -42,6 +43,8 @@ enum class Kind : uint16_t {
   kBind = 20,
   kUnmount = 21,
   kStat = 22,
+  kDeviceInfoWrite = 24,
+  kDeviceInfoUnlink = 25,
   kTapAdd = 32,
   kTapDelete = 33,
   kAddressAdd = 34,
@@ -77,7 +80,7 @@ struct Report {
 };
 static_assert(sizeof(Report) == 8);
 
-struct PathStep {  // kRmdir, kUnlink, kUnmount, kStat
+struct PathStep {  // kRmdir, kUnlink, kUnmount, kStat; kDeviceInfoUnlink: a name
   char path[kPathSize];
 };
 
@@ -89,7 +92,8 @@ struct Mkdir {
 };
 static_assert(sizeof(Mkdir) == kPathSize + 12);
 
-struct WriteFile {  // the content follows; it appears under `path` by rename, whole or not at all
+// The content follows; it appears under `path` by rename, whole or not at all. kDeviceInfoWrite: `path` is a name.
+struct WriteFile {
   char path[kPathSize];
   uint32_t mode;
   uint32_t uid;
@@ -184,9 +188,12 @@ static_assert(sizeof(AddressInfo) == 20);
 struct Exec {  // the plugin's standard input follows; the report carries its standard output
   char name[kPluginNameSize];
   char command[kCommandSize];  // value of CNI_COMMAND for it
+  // Its CNI_CONTAINERID and CNI_IFNAME; empty: those of the call.
+  char containerId[kContainerIdSize];
+  char ifname[kIfnameSize];
   uint32_t timeoutMs;
 };
-static_assert(sizeof(Exec) == 84);
+static_assert(sizeof(Exec) == 360);
 
 struct Finish {  // what goes to standard output follows
   uint32_t exitCode;

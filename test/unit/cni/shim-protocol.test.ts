@@ -31,7 +31,7 @@ test.each([
   ['link', wire.encodeLink('n'), 16],
   ['addressAdd', wire.encodeAddressAdd('n', prefix), 36],
   ['routeAdd', wire.encodeRouteAdd('n', { destination: prefix }), 68],
-  ['exec', wire.encodeExec({ plugin: 'p', command: 'ADD', timeoutMillis: 1, stdin: Buffer.from('{}') }), 86],
+  ['exec', wire.encodeExec({ plugin: 'p', command: 'ADD', timeoutMillis: 1, stdin: Buffer.from('{}') }), 362],
   ['finish', wire.encodeFinish(1, 'x'), 5],
 ])('%s has the size of its record', (_, body, size) => {
   expect(body).toHaveLength(size);
@@ -56,7 +56,7 @@ describe('refuses', () => {
   };
 
   test.each<[string, () => unknown]>([
-    ['another protocol', () => wire.decodeHeader(header(0x32565355, 0))],
+    ['another protocol', () => wire.decodeHeader(header(0x31565355, 0))],
     ['a body over the limit', () => wire.decodeHeader(header(wire.magic, wire.maxBody + 1))],
     ['a short request', () => wire.decodeRequest(Buffer.alloc(31))],
     ['a request whose lengths do not add up', () => wire.decodeRequest(Buffer.alloc(32, 0xff))],
