@@ -10,6 +10,7 @@ import { startCniServer } from '../cni/server.ts';
 import type { Steps } from '../cni/session.ts';
 import { startDevicePlugin } from '../device-plugin/plugin.ts';
 import { leadDevice } from '../device-plugin/pod-directory.ts';
+import { PodResources } from '../device-plugin/pod-resources.ts';
 import type { AgentConfig } from '../lib/config/agent.ts';
 import { usvFailure } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
@@ -66,6 +67,11 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     const queue = new KeyedQueue();
     const switchClient = new SwitchClient({ socketPath: paths.switchSocket });
     undo.push(() => switchClient.close());
+    const podResources = new PodResources({
+      socketPath: paths.podResourcesSocket,
+      resourceName: config.resourceName,
+    });
+    undo.push(() => podResources.close());
     const plugin = await startDevicePlugin(config, { log });
     undo.push(() => plugin.close());
     const keeper = new PortKeeper({
@@ -84,6 +90,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       store,
       switchPorts: switchClient,
       leadDevice: (device: string) => leadDevice(paths, device) ?? device,
+      devicesOfPod: (namespace: string, name: string) => podResources.devicesOfPod(namespace, name),
       log,
     };
     const server = await startCniServer({

@@ -38,6 +38,8 @@ export interface CniDeps {
   readonly switchPorts: SwitchPorts;
   /** Device whose directory the pod has mounted, for a device that was allocated together with others. */
   readonly leadDevice: (device: string) => string;
+  /** Ids of our devices that the pod's containers hold, from the kubelet. Throws USV_KUBELET. */
+  devicesOfPod?(namespace: string, name: string): Promise<readonly string[]>;
   readonly log: CallLog;
 }
 

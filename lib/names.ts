@@ -82,6 +82,8 @@ export interface HostPaths {
   readonly devicePluginDir: string;
   readonly kubeletSocket: string;
   readonly pluginSocket: string;
+  /** Where the kubelet says which pod holds which devices. */
+  readonly podResourcesSocket: string;
 }
 
 /**
@@ -111,5 +113,6 @@ export function hostPaths(root: string): HostPaths {
     devicePluginDir,
     kubeletSocket: checkSocketPath(join(devicePluginDir, 'kubelet.sock')),
     pluginSocket: checkSocketPath(join(devicePluginDir, 'usvhost.sock')),
+    podResourcesSocket: checkSocketPath(join(root, 'var/lib/kubelet/pod-resources/kubelet.sock')),
   };
 }
