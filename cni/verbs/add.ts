@@ -11,6 +11,7 @@ import type { Call, CniDeps } from '../call.ts';
 import { givenDevice, ownAddresses, type PluginConfig, readConfig } from '../config.ts';
 import { readArgs, readAttachment, readNetns } from '../environment.ts';
 import { type Delegation, ipamAdd, ipamDel } from '../ipam.ts';
+import { podOf } from '../pod-identity.ts';
 import { portDocument } from '../port-document.ts';
 import {
   type CniIp,
@@ -74,7 +75,7 @@ export async function add(call: Call, deps: CniDeps): Promise<Record<string, unk
 
 function makePlan(call: Call, deps: CniDeps): Plan {
   const config = readConfig(call.input);
-  readArgs(call.request);
+  const pod = podOf(readArgs(call.request));
   const env = readAttachment(call.request);
   const netns = readNetns(call.request);
   const ifname = config.ifName ?? env.ifname;
@@ -98,6 +99,8 @@ function makePlan(call: Call, deps: CniDeps): Plan {
     previous: config.prevResult === undefined ? undefined : readPrevious(config.prevResult),
     attachment: {
       ...key,
+      ...pod,
+      runtimeIfname: env.ifname,
       port: attachmentPort(key),
       device: deps.leadDevice(device),
       network: config.name,
