@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The node agent: state → switch client → device plugin → port keeper → CNI server, and back down in the opposite order. The state
+// The node agent: state → switch client → device plugin → reconciler → port keeper → CNI server, and back down in the opposite order. The state
 // database is the lock of a root: it is taken before anything below the root is touched.
 
 import { chmodSync, mkdirSync } from 'node:fs';
@@ -16,8 +16,11 @@ import { usvFailure } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { type HostPaths, hostPaths } from '../lib/names.ts';
 import { Attachments } from './attachments.ts';
+import { Leftovers } from './leftovers.ts';
 import { PortKeeper } from './port-keeper.ts';
+import { startReconciler } from './start-reconciler.ts';
 import { SwitchClient } from './switch-client.ts';
+import { Tombstones } from './tombstones.ts';
 
 export interface AgentDeps {
   readonly log: Logger;
@@ -74,17 +77,6 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     undo.push(() => podResources.close());
     const plugin = await startDevicePlugin(config, { log });
     undo.push(() => plugin.close());
-    const keeper = new PortKeeper({
-      store,
-      queue,
-      switchClient,
-      log,
-      onHealth: (reachable) => {
-        log.info({ reachable }, 'switch');
-        plugin.setHealth(reachable);
-      },
-    });
-    undo.push(() => keeper.close());
     const cniDeps = {
       root: config.root,
       store,
@@ -93,11 +85,39 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       devicesOfPod: (namespace: string, name: string) => podResources.devicesOfPod(namespace, name),
       log,
     };
+    const tombstones = new Tombstones(paths.tombstonesDir, log);
+    const leftovers = new Leftovers({ cni: cniDeps, tombstones, queue });
+    const reconciler = startReconciler(config, {
+      store,
+      tombstones,
+      leftovers,
+      queue,
+      switchPorts: switchClient,
+      listPods: () => podResources.listPods(),
+      log,
+    });
+    undo.push(() => reconciler.close());
+    const keeper = new PortKeeper({
+      store,
+      queue,
+      switchClient,
+      log,
+      onHealth: (reachable) => {
+        log.info({ reachable }, 'switch');
+        plugin.setHealth(reachable);
+        if (reachable) reconciler.kick();
+      },
+    });
+    undo.push(() => keeper.close());
     const server = await startCniServer({
       socketPath: paths.agentSocket,
       queue,
       log,
-      handle: (request, steps) => answer(request, deps.hands?.(steps) ?? steps, cniDeps),
+      handle: async (request, steps) => {
+        const hands = deps.hands?.(steps) ?? steps;
+        await leftovers.tidy(hands, request);
+        return answer(request, hands, cniDeps);
+      },
     });
     undo.push(() => server.close());
     log.info({ socket: paths.agentSocket, attachments: store.list().length }, 'agent is listening');

@@ -22,24 +22,25 @@ import { dial } from '../proto/unix.ts';
 /** The pod's end may run as any user; the directory decides who reaches the socket. */
 const socketMode = 0o666;
 
-/** Longer than the longest pause of proto/unix.ts between two attempts to connect. */
-const connectMillis = 250;
-
 export interface SwitchClientOptions {
   readonly socketPath: string;
   /** Longest wait for an answer. Default 5000. */
   readonly deadlineMillis?: number;
+  /** Longest wait for a connection. Default 250, longer than the longest pause of proto/unix.ts between two attempts. */
+  readonly connectMillis?: number;
 }
 
 export class SwitchClient implements SwitchPorts {
   readonly #client: InstanceType<typeof Switch>;
   readonly #peer: Peer;
   readonly #deadlineMillis: number;
+  readonly #connectMillis: number;
 
   constructor(options: SwitchClientOptions) {
     this.#client = dial(Switch, options.socketPath);
     this.#peer = { peer: `the switch at ${options.socketPath}`, unreachable: 'USV_SWITCH_UNREACHABLE' };
     this.#deadlineMillis = options.deadlineMillis ?? 5000;
+    this.#connectMillis = options.connectMillis ?? 250;
   }
 
   async addPort({ name, mac, mtu }: WantedPort): Promise<void> {
@@ -57,6 +58,11 @@ export class SwitchClient implements SwitchPorts {
   async hasPort({ name, mac, mtu }: WantedPort): Promise<boolean> {
     const ports = await this.#list();
     return ports.some(({ spec }) => spec?.name === name && spec.mac === mac && spec.mtu === mtu);
+  }
+
+  /** Names of all ports, those of other clients too. */
+  async portNames(): Promise<string[]> {
+    return (await this.#list()).map(({ spec }) => spec?.name ?? '');
   }
 
   async ping(): Promise<void> {
@@ -91,7 +97,7 @@ export class SwitchClient implements SwitchPorts {
   // one attempt more.
   #connected(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#client.waitForReady(new Date(Date.now() + connectMillis), (cause) => {
+      this.#client.waitForReady(new Date(Date.now() + this.#connectMillis), (cause) => {
         if (cause === undefined || cause === null) resolve();
         else reject(usvFailure(this.#peer.unreachable, `${this.#peer.peer} does not answer`, { cause }));
       });

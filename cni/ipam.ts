@@ -8,16 +8,22 @@ import { usvFailure } from '../lib/errors.ts';
 import type { CniVersion } from './config.ts';
 import { type CniResult, resultSchema } from './result.ts';
 import { type ExecResult, errnoOf, type Steps } from './session.ts';
+import type { Behalf } from './shim-protocol.ts';
 
 /** What is delegated: the plugin, the whole configuration and its version. */
 export interface Delegation {
   readonly plugin: string;
   readonly input: Readonly<Record<string, unknown>>;
   readonly version: CniVersion;
+  /** Whose addresses, where they are not of the call's own container. */
+  readonly behalf?: Behalf | undefined;
 }
 
 /** Address plugins may wait for a lease from the network. */
 const execMillis = 60_000;
+
+/** Somebody else's call waits meanwhile. */
+const behalfMillis = 10_000;
 
 /** CNI 1.1.0, section 2: code 1, incompatible version. */
 const incompatibleVersion = 1;
@@ -77,11 +83,12 @@ async function delegate(steps: Steps, command: string, delegation: Delegation): 
 function run(
   steps: Steps,
   command: string,
-  { plugin, input }: Delegation,
+  { plugin, input, behalf }: Delegation,
   version: string,
 ): Promise<ExecResult> {
   const stdin = Buffer.from(JSON.stringify({ ...input, cniVersion: version }));
-  return steps.exec({ plugin, command, timeoutMillis: execMillis, stdin });
+  const timeoutMillis = behalf === undefined ? execMillis : behalfMillis;
+  return steps.exec({ plugin, command, timeoutMillis, stdin, behalf });
 }
 
 function failure({ exitStatus, stdout }: ExecResult): {

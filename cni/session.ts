@@ -167,10 +167,11 @@ export class ShimSession implements Steps {
   }
 
   async exec(spec: wire.ExecSpec): Promise<ExecResult> {
-    const report = await this.#step('exec', {
+    const { behalf } = spec;
+    const report = await this.#step(behalf === undefined ? 'exec' : 'execFor', {
       code: 'USV_IPAM',
       doing: `run the plugin ${spec.plugin} from CNI_PATH`,
-      body: wire.encodeExec(spec),
+      body: behalf === undefined ? wire.encodeExec(spec) : wire.encodeExecFor(spec, behalf),
       timeoutMillis: spec.timeoutMillis + stepMillis,
     });
     return { exitStatus: report.exitStatus, stdout: report.data };

@@ -30,6 +30,7 @@ export const frameKinds = {
   linkGet: 37,
   addressList: 38,
   exec: 48,
+  execFor: 49,
   finish: 63,
 } as const;
 
@@ -264,6 +265,21 @@ export interface ExecSpec {
   readonly command: string;
   readonly timeoutMillis: number;
   readonly stdin: Buffer;
+  /** Of another container than the call's own; its namespace is gone. */
+  readonly behalf?: Behalf | undefined;
+}
+
+/** Variables of the attachment that a plugin is run for: CNI_CONTAINERID, CNI_IFNAME, CNI_ARGS. */
+export interface Behalf {
+  readonly containerId: string;
+  readonly ifname: string;
+  readonly args: string;
+}
+
+export function encodeExecFor(spec: ExecSpec, { containerId, ifname, args }: Behalf): Buffer {
+  const { stdin, ...rest } = spec;
+  const head = encodeExec({ ...rest, stdin: Buffer.alloc(0) });
+  return Buffer.concat([head, texts(0, [260, containerId], [ifnameBytes, ifname], [1024, args]), stdin]);
 }
 
 export function encodeExec(spec: ExecSpec): Buffer {

@@ -66,6 +66,11 @@ export function portName(containerId: string, ifname: string): string {
   return `p${createHash('sha256').update(`${containerId}\0${ifname}`).digest('hex').slice(0, 14)}`;
 }
 
+/** Whether a port of the switch has a name that portName() makes. */
+export function isAttachmentPort(name: string): boolean {
+  return /^p[0-9a-f]{14}$/.test(name);
+}
+
 export interface HostPaths {
   readonly root: string;
   readonly runDir: string;
@@ -79,6 +84,8 @@ export interface HostPaths {
   podPort(device: string, ifname: string): string;
   readonly statsDir: string;
   readonly stateDir: string;
+  /** Where the shim leaves the DELs that no agent did. */
+  readonly tombstonesDir: string;
   readonly devicePluginDir: string;
   readonly kubeletSocket: string;
   readonly pluginSocket: string;
@@ -110,6 +117,7 @@ export function hostPaths(root: string): HostPaths {
     podPort: (device, ifname) => join(podDir(device), checkIfname(ifname)),
     statsDir: join(runDir, 'stats'),
     stateDir: join(root, 'var/lib/usvhost'),
+    tombstonesDir: join(root, 'var/lib/usvhost/tombstones'),
     devicePluginDir,
     kubeletSocket: checkSocketPath(join(devicePluginDir, 'kubelet.sock')),
     pluginSocket: checkSocketPath(join(devicePluginDir, 'usvhost.sock')),

@@ -38,7 +38,8 @@ export async function del(call: Call, deps: CniDeps): Promise<void> {
   if (free) await removeMount(steps, deps, device, key.ifname, port);
   await removePort(steps, deps, port);
   if (config.ipamType !== undefined) {
-    await ipamDel(steps, { plugin: config.ipamType, input: call.input, version: call.version });
+    const { input, version, behalf } = call;
+    await ipamDel(steps, { plugin: config.ipamType, input, version, behalf });
   }
 }
 
@@ -59,7 +60,7 @@ function ipamOf(call: Call, record: Attachment): Delegation | undefined {
   if (record.ipamConfig === null) return undefined;
   const input = parseStdin(Buffer.from(record.ipamConfig));
   const plugin = readForDelete(input).ipamType;
-  return plugin === undefined ? undefined : { plugin, input, version: call.version };
+  return plugin === undefined ? undefined : { plugin, input, version: call.version, behalf: call.behalf };
 }
 
 async function removeTap(steps: Steps, call: Call, ifname: string, port: string): Promise<void> {

@@ -13,6 +13,9 @@ class ConfinedDir {
   // Opens <root>/run/usvhost. Returns errno, 0 when done.
   int open(const char* root);
 
+  // Its absolute path, as the kernel has it now. Returns errno.
+  int path(char* out, size_t size) const;
+
   // Opens the directory a path names, as O_PATH. Returns errno.
   int openDirectory(const char* path, Fd* out) const;
 

@@ -41,15 +41,25 @@ bool findPlugin(const char* name, char* out, size_t size) {
   return false;
 }
 
-// Copies the environment with CNI_COMMAND replaced; `command` must outlive the result.
-bool makeEnvironment(char* command, char** out) {
+bool sameVariable(const char* left, const char* right) {
+  const size_t name = static_cast<size_t>(strchrnul(left, '=') - left) + 1;
+  return strncmp(left, right, name) == 0;
+}
+
+// A variable of the environment, NAME=VALUE.
+using Variable = char[kArgsSize + 32];
+
+// Copies the environment with some variables replaced; they must outlive the result.
+bool makeEnvironment(Variable* own, size_t count, char** out) {
   size_t n = 0;
   for (char** at = environ; *at != nullptr; at++) {
-    if (strncmp(*at, "CNI_COMMAND=", 12) == 0) continue;
-    if (n + 2 >= kMaxEnvironment) return false;
+    bool replaced = false;
+    for (size_t i = 0; i < count; i++) replaced = replaced || sameVariable(own[i], *at);
+    if (replaced) continue;
+    if (n + count + 1 >= kMaxEnvironment) return false;
     out[n++] = *at;
   }
-  out[n++] = command;
+  for (size_t i = 0; i < count; i++) out[n++] = own[i];
   out[n] = nullptr;
   return true;
 }
@@ -103,16 +113,13 @@ int converse(int input, Fd* inputOwner, int output, int pidfd, const uint8_t* by
   }
 }
 
-}  // namespace
-
-int runPlugin(const Exec& step, const uint8_t* input, size_t size, int32_t* exitStatus, Bytes* output) {
+int run(const Exec& step, Variable* own, size_t count, const uint8_t* input, size_t size, int32_t* exitStatus,
+        Bytes* output) {
   if (step.name[0] == 0 || step.name[0] == '.' || strchr(step.name, '/') != nullptr) return EINVAL;
   char file[4096];
   if (!findPlugin(step.name, file, sizeof file)) return ENOENT;
-  char command[kCommandSize + 16];
-  snprintf(command, sizeof command, "CNI_COMMAND=%s", step.command);
   char* environment[kMaxEnvironment];
-  if (!makeEnvironment(command, environment)) return E2BIG;
+  if (!makeEnvironment(own, count, environment)) return E2BIG;
 
   int in[2];
   int out[2];
@@ -144,6 +151,24 @@ int runPlugin(const Exec& step, const uint8_t* input, size_t size, int32_t* exit
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
   *exitStatus = WIFSIGNALED(status) ? 256 + WTERMSIG(status) : WEXITSTATUS(status);
   return error;
+}
+
+}  // namespace
+
+int runPlugin(const Exec& step, const uint8_t* input, size_t size, int32_t* exitStatus, Bytes* output) {
+  Variable own[1];
+  snprintf(own[0], sizeof own[0], "CNI_COMMAND=%s", step.command);
+  return run(step, own, 1, input, size, exitStatus, output);
+}
+
+int runPluginFor(const ExecFor& step, const uint8_t* input, size_t size, int32_t* exitStatus, Bytes* output) {
+  Variable own[5];
+  snprintf(own[0], sizeof own[0], "CNI_COMMAND=%s", step.exec.command);
+  snprintf(own[1], sizeof own[1], "CNI_CONTAINERID=%s", step.containerId);
+  snprintf(own[2], sizeof own[2], "CNI_IFNAME=%s", step.ifname);
+  snprintf(own[3], sizeof own[3], "CNI_ARGS=%s", step.args);
+  snprintf(own[4], sizeof own[4], "CNI_NETNS=");  // the shim's is another pod's, and the attachment's is gone
+  return run(step.exec, own, 5, input, size, exitStatus, output);
 }
 
 }  // namespace usvhost::shim

@@ -116,6 +116,15 @@ bool perform(const Hands& hands, Kind kind, const Bytes& body, Report* report, B
       if (error != 0) data->clear();  // half an output is none, and may be over what a frame holds
       return true;
     }
+    case Kind::kExecFor: {
+      ExecFor step;
+      if (!take(body, &step, false) || !isTerminated(step.exec.name) || !isTerminated(step.exec.command)) return false;
+      if (!isTerminated(step.containerId) || !isTerminated(step.ifname) || !isTerminated(step.args)) return false;
+      const Tail<ExecFor> input(body);
+      error = runPluginFor(step, input.bytes, input.size, &report->exitStatus, data);
+      if (error != 0) data->clear();
+      return true;
+    }
     case Kind::kRequest:
     case Kind::kReport:
     case Kind::kFinish: break;

@@ -20,6 +20,8 @@ inline constexpr size_t kIfnameSize = 16;
 inline constexpr size_t kAliasSize = 64;
 inline constexpr size_t kPluginNameSize = 64;
 inline constexpr size_t kCommandSize = 16;
+inline constexpr size_t kContainerIdSize = 260;
+inline constexpr size_t kArgsSize = 1024;
 
 struct FrameHeader {
   uint32_t magic;
@@ -50,6 +52,7 @@ enum class Kind : uint16_t {
   kLinkGet = 37,
   kAddressList = 38,
   kExec = 48,
+  kExecFor = 49,
   kFinish = 63,
 };
 
@@ -187,6 +190,14 @@ struct Exec {  // the plugin's standard input follows; the report carries its st
   uint32_t timeoutMs;
 };
 static_assert(sizeof(Exec) == 84);
+
+struct ExecFor {  // as Exec, for an attachment of another container than the one the shim was started for
+  Exec exec;
+  char containerId[kContainerIdSize];  // values of CNI_CONTAINERID, CNI_IFNAME and CNI_ARGS; CNI_NETNS is empty
+  char ifname[kIfnameSize];
+  char args[kArgsSize];
+};
+static_assert(sizeof(ExecFor) == 84 + 260 + 16 + 1024);
 
 struct Finish {  // what goes to standard output follows
   uint32_t exitCode;

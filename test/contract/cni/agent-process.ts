@@ -1,11 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An agent as a process of its own, to be killed by a test: `node agent-process.ts ROOT`; one line when it listens.
+// An agent as a process of its own, to be killed by a test: `node agent-process.ts ROOT [STEPS]`; one line when it
+// listens. With STEPS it kills itself before it asks a shim for the step of that number, counted from 0.
 
 import { pino } from 'pino';
 import { startAgent } from '../../../agent/daemon.ts';
+import type { Steps } from '../../../cni/session.ts';
 import { agentConfig } from './agent-config.ts';
 
-const [, , root = ''] = process.argv;
-await startAgent(agentConfig(root), { log: pino({ level: 'silent' }), bootId: 'boot-1' });
+const [, , root = '', last = 'Infinity'] = process.argv;
+let left = Number(last);
+
+const dying = (steps: Steps): Steps =>
+  new Proxy(steps, {
+    get: (target, name) => {
+      const step: unknown = Reflect.get(target, name);
+      if (typeof step !== 'function') return step;
+      return (...args: unknown[]): unknown => {
+        if (left-- === 0) process.kill(process.pid, 'SIGKILL');
+        return Reflect.apply(step, target, args);
+      };
+    },
+  });
+
+const log = pino({ level: 'silent' });
+await startAgent(agentConfig(root), { log, bootId: 'boot-1', hands: dying });
 process.stdout.write('listening\n');

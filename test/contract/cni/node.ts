@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { type AgentDaemon, type AgentDeps, startAgent } from '../../../agent/daemon.ts';
+import { hostPaths } from '../../../lib/names.ts';
 import { type FakeSwitch, startFakeSwitch } from '../../fakes/switch.ts';
 import { groupNeeds } from '../../support/need.ts';
 import { agentConfig } from './agent-config.ts';
@@ -96,10 +97,19 @@ export class TestNode {
 
   /** `hands` wraps the steps of each call. */
   async startAgent(
-    options: { readonly bootId?: string; readonly hands?: AgentDeps['hands'] } = {},
+    options: {
+      readonly bootId?: string;
+      readonly hands?: AgentDeps['hands'];
+      readonly reconcileSeconds?: number;
+    } = {},
   ): Promise<void> {
+    const { reconcileSeconds, ...deps } = options;
     const log = pino({ level: process.env['USVHOST_LOG'] ?? 'silent' });
-    this.#agent = await startAgent(agentConfig(this.root), { log, bootId: 'boot-1', ...options });
+    this.#agent = await startAgent(agentConfig(this.root, { reconcileSeconds }), {
+      log,
+      bootId: 'boot-1',
+      ...deps,
+    });
   }
 
   async stopAgent(): Promise<void> {
@@ -185,6 +195,12 @@ export class TestNode {
       ranges: [[{ subnet }]],
       routes: [{ dst: '10.77.0.0/16' }],
     };
+  }
+
+  /** The DELs that shims did without an agent. */
+  tombstones(): string[] {
+    const { tombstonesDir } = hostPaths(this.root);
+    return existsSync(tombstonesDir) ? readdirSync(tombstonesDir) : [];
   }
 
   /** Everything an attachment could leave on this node: mounts, directories, ports, leases. */

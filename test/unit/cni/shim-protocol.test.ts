@@ -32,6 +32,14 @@ test.each([
   ['addressAdd', wire.encodeAddressAdd('n', prefix), 36],
   ['routeAdd', wire.encodeRouteAdd('n', { destination: prefix }), 68],
   ['exec', wire.encodeExec({ plugin: 'p', command: 'ADD', timeoutMillis: 1, stdin: Buffer.from('{}') }), 86],
+  [
+    'execFor',
+    wire.encodeExecFor(
+      { plugin: 'p', command: 'DEL', timeoutMillis: 1, stdin: Buffer.from('{}') },
+      { containerId: 'x'.repeat(256), ifname: 'net1', args: 'a=b' },
+    ),
+    1386,
+  ],
   ['finish', wire.encodeFinish(1, 'x'), 5],
 ])('%s has the size of its record', (_, body, size) => {
   expect(body).toHaveLength(size);

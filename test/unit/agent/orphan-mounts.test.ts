@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import { expect, test } from '@jest/globals';
+import { orphanMounts } from '../../../agent/orphan-mounts.ts';
+
+const line = (point: string): string => `36 35 0:32 /ports/p1 ${point} ro,nosuid - tmpfs tmpfs rw`;
+
+test('a port bound where no record has one is an orphan, anything else is not', () => {
+  const table = [
+    '/run/usvhost/pods/port-0/net1',
+    '/run/usvhost/pods/port-1/net1',
+    '/run/usvhost/pods/port-1/net1',
+    '/run/usvhost/pods/port-1/mem',
+    '/run/usvhost/pods/port-2',
+    '/run/usvhost/pods/port-3/net1/deeper',
+    '/run/usvhost/podsandmore/port-4/net1',
+    '/run/usvhost/ports/p1/net1',
+  ];
+  const records = [{ device: 'port-0', ifname: 'net1' }];
+  expect(orphanMounts(table.map(line).join('\n'), '/run/usvhost/pods', records)).toEqual([
+    { device: 'port-1', ifname: 'net1' },
+  ]);
+});
