@@ -135,6 +135,12 @@ export class Attachments implements AttachmentStore {
       .map(toAttachment);
   }
 
+  /** Those whose DEL is under way, was cut, or needs a shim: few, where list() may be long. */
+  listDeleting(): Attachment[] {
+    const sql = "SELECT * FROM attachments WHERE state = 'deleting' ORDER BY container_id, ifname";
+    return this.#db.prepare(sql).all().map(toAttachment);
+  }
+
   buryPort(port: string): void {
     this.#db.prepare('INSERT OR IGNORE INTO buried_ports VALUES (?, ?)').run(port, this.#bootId);
   }

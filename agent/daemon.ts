@@ -86,7 +86,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       log,
     };
     const tombstones = new Tombstones(paths.tombstonesDir, log);
-    const leftovers = new Leftovers({ cni: cniDeps, tombstones, queue });
+    const leftovers = new Leftovers({ cni: cniDeps, store, tombstones, queue });
     const reconciler = startReconciler(config, {
       store,
       tombstones,

@@ -4,7 +4,7 @@
 // The agent has none, so the shim of whatever ADD or DEL comes next lends its hands first, for a bounded time. It works
 // only on attachments that nobody else works on, and a failure here never fails the call that lends.
 
-import { type Attachment, type AttachmentStore, attachmentPaths } from '../cni/attachment.ts';
+import { type Attachment, attachmentPaths } from '../cni/attachment.ts';
 import type { CniDeps } from '../cni/call.ts';
 import type { KeyedQueue } from '../cni/keyed-queue.ts';
 import { type Steps, unless } from '../cni/session.ts';
@@ -12,6 +12,7 @@ import type { ShimRequest } from '../cni/shim-protocol.ts';
 import { standInForRecord, standInForRequest } from '../cni/stand-in.ts';
 import { del, dismantle } from '../cni/verbs/del.ts';
 import { UsvhostError } from '../lib/errors.ts';
+import type { Attachments } from './attachments.ts';
 import { exists } from './release.ts';
 import type { Tombstone, Tombstones } from './tombstones.ts';
 
@@ -29,7 +30,8 @@ export interface OrphanMount {
 }
 
 export interface LeftoversOptions {
-  readonly cni: CniDeps & { readonly store: Pick<AttachmentStore, 'get' | 'list' | 'findByPlace'> };
+  readonly cni: CniDeps;
+  readonly store: Pick<Attachments, 'get' | 'listDeleting' | 'findByPlace'>;
   readonly tombstones: Pick<Tombstones, 'list' | 'remove'>;
   readonly queue: KeyedQueue;
   /** Milliseconds of a steady clock. Default performance.now. */
@@ -104,10 +106,10 @@ export class Leftovers {
   }
 
   #chores(): Chore[] {
-    const { cni, tombstones } = this.#options;
+    const { store, tombstones } = this.#options;
     const written = tombstones.list().map((tombstone) => this.#buried(tombstone));
     // While the namespace exists, the tap in it is for the pod's own DEL.
-    const going = cni.store.list().filter(({ state, netns }) => state === 'deleting' && !exists(netns));
+    const going = store.listDeleting().filter(({ netns }) => !exists(netns));
     const mounts = [...this.#mounts.values()].map((mount) => this.#unmounting(mount));
     return [...written, ...going.map((record) => this.#going(record)), ...mounts];
   }
@@ -122,16 +124,16 @@ export class Leftovers {
   }
 
   #going(record: Attachment): Chore {
-    const { cni } = this.#options;
+    const { cni, store } = this.#options;
     const run = async (steps: Steps): Promise<void> => {
-      const now = cni.store.get(record);
+      const now = store.get(record);
       if (now?.state === 'deleting') await dismantle(standInForRecord(now, steps), cni, now);
     };
     return { id: `attachment ${record.port}`, containerId: record.containerId, run };
   }
 
   #unmounting({ device, ifname }: OrphanMount): Chore {
-    const { store } = this.#options.cni;
+    const { store } = this.#options;
     const place = `${device}/${ifname}`;
     const { podPort } = attachmentPaths('x', device, ifname);
     const run = async (steps: Steps): Promise<void> => {

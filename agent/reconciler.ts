@@ -107,6 +107,7 @@ export class Reconciler {
   async #acceptTombstones(): Promise<void> {
     const { tombstones, queue } = this.#options;
     for (const tombstone of tombstones.list()) {
+      if (queue.busy(tombstone.key.containerId)) continue;
       await queue.run(tombstone.key.containerId, async () => {
         if (await this.#accept(tombstone)) tombstones.remove(tombstone.name);
       });
@@ -175,14 +176,16 @@ interface Owners {
 }
 
 function ownersIn(pods: readonly ListedPod[]): Owners {
-  const names = new Set(pods.map(({ namespace, name }) => `${namespace}/${name}`));
+  const byName = new Map(pods.map((pod) => [`${pod.namespace}/${pod.name}`, pod.devices]));
   const devices = new Set(pods.flatMap((pod) => pod.devices));
   return {
     devices,
-    // A record without a pod's name is of the pod that holds its device.
-    own: ({ podNamespace, podName, device }) =>
-      podNamespace === null || podName === null
-        ? devices.has(device)
-        : names.has(`${podNamespace}/${podName}`),
+    own: ({ podNamespace, podName, device }) => {
+      // A record without a pod's name is of the pod that holds its device.
+      if (podNamespace === null || podName === null) return devices.has(device);
+      const held = byName.get(`${podNamespace}/${podName}`);
+      // A pod that has other devices of ours is a later one of the same name, as a StatefulSet makes them.
+      return held !== undefined && (held.length === 0 || held.includes(device));
+    },
   };
 }

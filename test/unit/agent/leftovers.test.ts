@@ -44,6 +44,7 @@ beforeEach(() => {
   };
   leftovers = new Leftovers({
     cni: { root, store, switchPorts, leadDevice: (device) => device, log },
+    store,
     tombstones: new Tombstones(join(root, 'tombstones'), log),
     queue,
     now: () => now,

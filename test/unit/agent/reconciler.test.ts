@@ -141,6 +141,17 @@ test('one sign of life is enough', async () => {
   expect(fake.ports.size).toBe(3);
 });
 
+test('a later pod of the same name, on another device, is not the owner', async () => {
+  const record = await attach(1);
+  rmSync(record.netns);
+  kubelet.add('a', 'pod-1', [record.device, 'port-8']);
+  await passes(3);
+  expect(store.list()).toEqual([record]);
+  kubelet.add('a', 'pod-1', ['port-8']);
+  await passes(2);
+  expect(store.list()).toEqual([]);
+});
+
 test('a kubelet that does not answer releases nothing, and its silence is no look', async () => {
   const record = await attach(1);
   rmSync(record.netns);
