@@ -21,3 +21,13 @@ export function orphanMounts(
     return isPort && !held.has(place) ? [{ device, ifname }] : [];
   });
 }
+
+/** Ports whose directory is bound anywhere, also those whose directory the switch has removed meanwhile. */
+export function boundPorts(mountinfo: string): Set<string> {
+  const ports = mountinfo.split('\n').flatMap((line) => {
+    // The fourth field is the directory that the mount shows.
+    const name = /\/ports\/(p[0-9a-f]{14})(?:\/\/deleted)?$/.exec(line.split(' ')[3] ?? '')?.[1];
+    return name === undefined ? [] : [name];
+  });
+  return new Set(ports);
+}

@@ -12,7 +12,7 @@ import { UsvhostError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { isAttachmentPort } from '../lib/names.ts';
 import type { Leftovers } from './leftovers.ts';
-import { orphanMounts } from './orphan-mounts.ts';
+import { boundPorts, orphanMounts } from './orphan-mounts.ts';
 import { exists, type ReleaseDeps, release, releasePort } from './release.ts';
 import { Suspects } from './suspects.ts';
 import type { Tombstone, Tombstones } from './tombstones.ts';
@@ -155,11 +155,13 @@ export class Reconciler {
   }
 
   async #compareWithSwitch(): Promise<void> {
-    const { switchPorts, store, log } = this.#options;
+    const { switchPorts, store, readMounts, log } = this.#options;
     const names = await switchPorts.portNames();
     // After the switch was asked: an ADD writes its record before it asks for the port.
     const known = new Set(store.list().map(({ port }) => port));
-    const strangers = names.filter((name) => isAttachmentPort(name) && !known.has(name));
+    // Without its record (a lost database) a port may still be a living pod's; its mount is judged first.
+    const bound = boundPorts(readMounts());
+    const strangers = names.filter((name) => isAttachmentPort(name) && !known.has(name) && !bound.has(name));
     for (const port of this.#ports.confirm(strangers)) {
       if (store.list().some((record) => record.port === port)) continue;
       log.info({ port }, 'no attachment has this port');

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An agent as a process of its own, to be killed by a test: `node agent-process.ts ROOT [STEPS]`; one line when it
-// listens. With STEPS it kills itself before it asks a shim for the step of that number, counted from 0.
+// An agent as a process of its own, to be killed by a test: `node agent-process.ts ROOT [STEPS [SECONDS]]`; one
+// line when it listens. It kills itself before it asks a shim for the step of the number STEPS, counted from 0, and reconciles every SECONDS.
 
 import { pino } from 'pino';
 import { startAgent } from '../../../agent/daemon.ts';
 import type { Steps } from '../../../cni/session.ts';
 import { agentConfig } from './agent-config.ts';
 
-const [, , root = '', last = 'Infinity'] = process.argv;
+const [, , root = '', last = 'Infinity', seconds = '60'] = process.argv;
 let left = Number(last);
 
 const dying = (steps: Steps): Steps =>
@@ -24,5 +24,9 @@ const dying = (steps: Steps): Steps =>
   });
 
 const log = pino({ level: 'silent' });
-await startAgent(agentConfig(root), { log, bootId: 'boot-1', hands: dying });
+await startAgent(agentConfig(root, { reconcileSeconds: Number(seconds) }), {
+  log,
+  bootId: 'boot-1',
+  hands: dying,
+});
 process.stdout.write('listening\n');

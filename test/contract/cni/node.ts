@@ -19,6 +19,7 @@ import { agentConfig } from './agent-config.ts';
 
 export const shimFile =
   process.env['USVHOST_SHIM'] ?? fileURLToPath(new URL('../../../build/native/usvhost', import.meta.url));
+const agentFile = fileURLToPath(new URL('agent-process.ts', import.meta.url));
 export const ipamDirectory = '/usr/lib/cni';
 
 /** `describe` for tests on a node. */
@@ -128,6 +129,14 @@ export class TestNode {
     const { code, stdout, stderr } = await output(spawn('nsenter', [...this.#enter, command, ...args]));
     if (code !== 0) throw new Error(`${command} ${args.join(' ')}: ${code}: ${stderr}`);
     return stdout;
+  }
+
+  /** An agent as a process where the runtime runs, so that it sees the shim's mounts; resolves when it listens. */
+  async spawnAgent(...args: string[]): Promise<ChildProcess> {
+    const command = [process.execPath, '--no-warnings', agentFile, this.root, ...args];
+    const agent = spawn('nsenter', [...this.#enter, ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(agent.stdout, 'data');
+    return agent;
   }
 
   /** A pod with a network namespace and an allocated device (its directory is made as the device plugin does). */

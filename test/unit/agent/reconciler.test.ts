@@ -29,6 +29,8 @@ let kubelet: FakePodResources;
 let podResources: PodResources;
 let queue: KeyedQueue;
 let mounts: string[];
+/** What they show. */
+let shown: string;
 let orphans: readonly OrphanMount[];
 let reconciler: Reconciler;
 
@@ -43,6 +45,7 @@ beforeEach(async () => {
   podResources = new PodResources({ socketPath, resourceName, deadlineMillis: 10_000 });
   queue = new KeyedQueue();
   mounts = [];
+  shown = '/';
   orphans = [];
   reconciler = new Reconciler({
     ...paths,
@@ -56,7 +59,8 @@ beforeEach(async () => {
     queue,
     switchPorts: client,
     listPods: () => podResources.listPods(),
-    readMounts: () => mounts.map((place) => `1 2 0:1 / ${paths.podsDir}/${place} ro - t t rw`).join('\n'),
+    readMounts: () =>
+      mounts.map((place) => `1 2 0:1 ${shown} ${paths.podsDir}/${place} ro - t t rw`).join('\n'),
     log,
     intervalMillis: 3_600_000,
     settleMillis: 0,
@@ -186,6 +190,19 @@ test('ports with our names that no record has are removed at the second look, ot
   expect(fake.ports.size).toBe(4);
   await passes(1);
   expect([...fake.ports.keys()].toSorted()).toEqual(['uplink', 'p1', record.port].toSorted());
+});
+
+test('a port without a record stays while it is bound into a pod', async () => {
+  const port = portName('gone', 'net1');
+  await client.addPort({ name: port, mac: '02:00:00:00:01:00', mtu: 1500 });
+  kubelet.add('a', 'alive', ['port-4']);
+  mounts = ['port-4/net1'];
+  shown = `/ports/${port}`;
+  await passes(3);
+  expect(fake.ports.size).toBe(1);
+  mounts = [];
+  await passes(2);
+  expect(fake.ports.size).toBe(0);
 });
 
 test('a switch that is away keeps the port for later', async () => {
