@@ -10,11 +10,9 @@ import { DatabaseSync } from 'node:sqlite';
 import type { Attachment, AttachmentKey, AttachmentState, AttachmentStore } from '../cni/attachment.ts';
 import { usvFailure } from '../lib/errors.ts';
 
-/** Number of the schema, in SQLite's user_version. */
-const schemaVersion = 1;
-
-const schema = `
-  CREATE TABLE attachments (
+/** Each entry leads from the schema of its index to the next one; SQLite's user_version says where a file is. */
+const migrations = [
+  `CREATE TABLE attachments (
     container_id TEXT NOT NULL,
     ifname TEXT NOT NULL,
     port TEXT NOT NULL UNIQUE,
@@ -30,9 +28,13 @@ const schema = `
     PRIMARY KEY (container_id, ifname),
     UNIQUE (device, ifname)
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE buried_ports (port TEXT PRIMARY KEY, boot_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
-  PRAGMA user_version = ${schemaVersion};
-`;
+  CREATE TABLE buried_ports (port TEXT PRIMARY KEY, boot_id TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
+  `ALTER TABLE attachments ADD COLUMN pod_uid TEXT;
+  ALTER TABLE attachments ADD COLUMN pod_namespace TEXT;
+  ALTER TABLE attachments ADD COLUMN pod_name TEXT;
+  ALTER TABLE attachments ADD COLUMN runtime_ifname TEXT;
+  UPDATE attachments SET runtime_ifname = ifname;`,
+];
 
 export interface AttachmentsOptions {
   /** <root>/var/lib/usvhost; made when absent. */
@@ -40,6 +42,16 @@ export interface AttachmentsOptions {
   /** /proc/sys/kernel/random/boot_id */
   readonly bootId: string;
 }
+
+const putSql = `INSERT INTO attachments (container_id, ifname, port, device, network, netns, mac, mtu, endpoint, state,
+    ipam_config, boot_id, pod_uid, pod_namespace, pod_name, runtime_ifname)
+  VALUES (:containerId, :ifname, :port, :device, :network, :netns, :mac, :mtu, :endpoint, :state,
+    :ipamConfig, :bootId, :podUid, :podNamespace, :podName, :runtimeIfname)
+  ON CONFLICT (container_id, ifname) DO UPDATE SET port = excluded.port, device = excluded.device,
+    network = excluded.network, netns = excluded.netns, mac = excluded.mac, mtu = excluded.mtu,
+    endpoint = excluded.endpoint, state = excluded.state, ipam_config = excluded.ipam_config,
+    pod_uid = excluded.pod_uid, pod_namespace = excluded.pod_namespace, pod_name = excluded.pod_name,
+    runtime_ifname = excluded.runtime_ifname`;
 
 type Row = Readonly<Record<string, string | number | bigint | Uint8Array | null>>;
 
@@ -70,15 +82,7 @@ export class Attachments implements AttachmentStore {
       // Exclusive before WAL: then WAL needs no shared memory and the lock stays for as long as the database is open.
       this.#db.exec('PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL');
       this.#db.exec('PRAGMA synchronous = NORMAL; BEGIN EXCLUSIVE');
-      const version = this.#db.prepare('PRAGMA user_version').get()?.['user_version'];
-      if (version === 0) this.#db.exec(schema);
-      else if (version !== schemaVersion) {
-        this.#db.exec('ROLLBACK');
-        throw usvFailure(
-          'USV_IO',
-          `${file} has the schema ${String(version)}, this agent knows ${schemaVersion}`,
-        );
-      }
+      this.#migrate(file);
       this.#db.prepare('DELETE FROM attachments WHERE boot_id <> ?').run(this.#bootId);
       this.#db.prepare('DELETE FROM buried_ports WHERE boot_id <> ?').run(this.#bootId);
       this.#db.exec('COMMIT');
@@ -89,6 +93,17 @@ export class Attachments implements AttachmentStore {
       if (busy) throw usvFailure('USV_RUNNING', `another agent of this root holds ${file}`, { cause });
       throw usvFailure('USV_IO', `cannot use the agent's state ${file}: ${String(cause)}`, { cause });
     }
+  }
+
+  #migrate(file: string): void {
+    const version = Number(this.#db.prepare('PRAGMA user_version').get()?.['user_version']);
+    if (version > migrations.length) {
+      this.#db.exec('ROLLBACK');
+      const known = `this agent knows ${migrations.length}`;
+      throw usvFailure('USV_IO', `${file} has the schema ${version}, ${known}`);
+    }
+    for (const migration of migrations.slice(version)) this.#db.exec(migration);
+    this.#db.exec(`PRAGMA user_version = ${migrations.length}`);
   }
 
   get(key: AttachmentKey): Attachment | undefined {
@@ -103,28 +118,8 @@ export class Attachments implements AttachmentStore {
   }
 
   put(a: Attachment): void {
-    const sql = `INSERT INTO attachments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-      ON CONFLICT (container_id, ifname) DO UPDATE SET port = excluded.port, device = excluded.device,
-      network = excluded.network, netns = excluded.netns, mac = excluded.mac, mtu = excluded.mtu,
-      endpoint = excluded.endpoint, state = excluded.state, ipam_config = excluded.ipam_config`;
-    const { containerId, ifname, port, device, network, netns, mac, mtu, endpoint, state, ipamConfig } = a;
-    this.#db
-      .prepare(sql)
-      .run(
-        containerId,
-        ifname,
-        port,
-        device,
-        network,
-        netns,
-        mac,
-        mtu,
-        endpoint,
-        state,
-        ipamConfig,
-        this.#bootId,
-      );
-    this.#db.prepare('DELETE FROM buried_ports WHERE port = ?').run(port);
+    this.#db.prepare(putSql).run({ ...a, bootId: this.#bootId });
+    this.#db.prepare('DELETE FROM buried_ports WHERE port = ?').run(a.port);
   }
 
   remove(key: AttachmentKey): void {
@@ -138,6 +133,12 @@ export class Attachments implements AttachmentStore {
       .prepare('SELECT * FROM attachments ORDER BY container_id, ifname')
       .all()
       .map(toAttachment);
+  }
+
+  /** Those whose DEL is under way, was cut, or needs a shim: few, where list() may be long. */
+  listDeleting(): Attachment[] {
+    const sql = "SELECT * FROM attachments WHERE state = 'deleting' ORDER BY container_id, ifname";
+    return this.#db.prepare(sql).all().map(toAttachment);
   }
 
   buryPort(port: string): void {
@@ -173,8 +174,12 @@ function stateOf(value: string): AttachmentState {
   return value === 'ready' || value === 'deleting' ? value : 'adding';
 }
 
+function textOrNull(row: Row, key: string): string | null {
+  const value = row[key];
+  return typeof value === 'string' ? value : null;
+}
+
 function toAttachment(row: Row): Attachment {
-  const ipamConfig = row['ipam_config'];
   return {
     containerId: text(row, 'container_id'),
     ifname: text(row, 'ifname'),
@@ -186,7 +191,11 @@ function toAttachment(row: Row): Attachment {
     mtu: Number(row['mtu']),
     endpoint: text(row, 'endpoint') === 'socket' ? 'socket' : 'tap',
     state: stateOf(text(row, 'state')),
-    ipamConfig: typeof ipamConfig === 'string' ? ipamConfig : null,
+    ipamConfig: textOrNull(row, 'ipam_config'),
+    podUid: textOrNull(row, 'pod_uid'),
+    podNamespace: textOrNull(row, 'pod_namespace'),
+    podName: textOrNull(row, 'pod_name'),
+    runtimeIfname: text(row, 'runtime_ifname'),
   };
 }
 

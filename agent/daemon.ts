@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The node agent: state → switch client → device plugin → port keeper → CNI server, and back down in the opposite order. The state
+// The node agent: state → switch client → device plugin → reconciler → port keeper → CNI server, and back down in the opposite order. The state
 // database is the lock of a root: it is taken before anything below the root is touched.
 
 import { chmodSync, mkdirSync } from 'node:fs';
@@ -10,13 +10,17 @@ import { startCniServer } from '../cni/server.ts';
 import type { Steps } from '../cni/session.ts';
 import { startDevicePlugin } from '../device-plugin/plugin.ts';
 import { leadDevice } from '../device-plugin/pod-directory.ts';
+import { PodResources } from '../device-plugin/pod-resources.ts';
 import type { AgentConfig } from '../lib/config/agent.ts';
 import { usvFailure } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { type HostPaths, hostPaths } from '../lib/names.ts';
 import { Attachments } from './attachments.ts';
+import { Leftovers } from './leftovers.ts';
 import { PortKeeper } from './port-keeper.ts';
+import { startReconciler } from './start-reconciler.ts';
 import { SwitchClient } from './switch-client.ts';
+import { Tombstones } from './tombstones.ts';
 
 export interface AgentDeps {
   readonly log: Logger;
@@ -66,8 +70,34 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     const queue = new KeyedQueue();
     const switchClient = new SwitchClient({ socketPath: paths.switchSocket });
     undo.push(() => switchClient.close());
+    const podResources = new PodResources({
+      socketPath: paths.podResourcesSocket,
+      resourceName: config.resourceName,
+    });
+    undo.push(() => podResources.close());
     const plugin = await startDevicePlugin(config, { log });
     undo.push(() => plugin.close());
+    const cniDeps = {
+      root: config.root,
+      store,
+      switchPorts: switchClient,
+      leadDevice: (device: string) => leadDevice(paths, device) ?? device,
+      devicesOfPod: (namespace: string, name: string) => podResources.devicesOfPod(namespace, name),
+      queue,
+      log,
+    };
+    const tombstones = new Tombstones(paths.tombstonesDir, log);
+    const leftovers = new Leftovers({ cni: cniDeps, store, tombstones, queue });
+    const reconciler = startReconciler(config, {
+      store,
+      tombstones,
+      leftovers,
+      queue,
+      switchPorts: switchClient,
+      listPods: () => podResources.listPods(),
+      log,
+    });
+    undo.push(() => reconciler.close());
     const keeper = new PortKeeper({
       store,
       queue,
@@ -76,22 +106,19 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       onHealth: (reachable) => {
         log.info({ reachable }, 'switch');
         plugin.setHealth(reachable);
+        if (reachable) reconciler.kick();
       },
     });
     undo.push(() => keeper.close());
-    const cniDeps = {
-      root: config.root,
-      store,
-      switchPorts: switchClient,
-      leadDevice: (device: string) => leadDevice(paths, device) ?? device,
-      queue,
-      log,
-    };
     const server = await startCniServer({
       socketPath: paths.agentSocket,
       queue,
       log,
-      handle: (request, steps) => answer(request, deps.hands?.(steps) ?? steps, cniDeps),
+      handle: async (request, steps) => {
+        const hands = deps.hands?.(steps) ?? steps;
+        await leftovers.tidy(hands, request);
+        return answer(request, hands, cniDeps);
+      },
     });
     undo.push(() => server.close());
     log.info({ socket: paths.agentSocket, attachments: store.list().length }, 'agent is listening');

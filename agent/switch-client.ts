@@ -19,24 +19,25 @@ import { Switch } from '../proto/load.ts';
 import type { Peer } from '../proto/status.ts';
 import { dial } from '../proto/unix.ts';
 
-/** Longer than the longest pause of proto/unix.ts between two attempts to connect. */
-const connectMillis = 250;
-
 export interface SwitchClientOptions {
   readonly socketPath: string;
   /** Longest wait for an answer. Default 5000. */
   readonly deadlineMillis?: number;
+  /** Longest wait for a connection. Default 250, longer than the longest pause of proto/unix.ts between two attempts. */
+  readonly connectMillis?: number;
 }
 
 export class SwitchClient implements SwitchPorts {
   readonly #client: InstanceType<typeof Switch>;
   readonly #peer: Peer;
   readonly #deadlineMillis: number;
+  readonly #connectMillis: number;
 
   constructor(options: SwitchClientOptions) {
     this.#client = dial(Switch, options.socketPath);
     this.#peer = { peer: `the switch at ${options.socketPath}`, unreachable: 'USV_SWITCH_UNREACHABLE' };
     this.#deadlineMillis = options.deadlineMillis ?? 5000;
+    this.#connectMillis = options.connectMillis ?? 250;
   }
 
   async addPort({ name, mac, mtu }: WantedPort): Promise<void> {
@@ -62,6 +63,11 @@ export class SwitchClient implements SwitchPorts {
       connections: Number(port.connections),
       lastError: port.last_error,
     };
+  }
+
+  /** Names of all ports, those of other clients too. */
+  async portNames(): Promise<string[]> {
+    return (await this.#list()).map(({ spec }) => spec?.name ?? '');
   }
 
   async ping(): Promise<void> {
@@ -96,7 +102,7 @@ export class SwitchClient implements SwitchPorts {
   // one attempt more.
   #connected(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#client.waitForReady(new Date(Date.now() + connectMillis), (cause) => {
+      this.#client.waitForReady(new Date(Date.now() + this.#connectMillis), (cause) => {
         if (cause === undefined || cause === null) resolve();
         else reject(usvFailure(this.#peer.unreachable, `${this.#peer.peer} does not answer`, { cause }));
       });

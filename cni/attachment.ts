@@ -4,6 +4,7 @@
 // and the names and paths that follow from it. The store itself is the agent's.
 
 import { hostPaths, portName } from '../lib/names.ts';
+import type { PodIdentity } from './pod-identity.ts';
 
 export interface AttachmentKey {
   readonly containerId: string;
@@ -13,7 +14,9 @@ export interface AttachmentKey {
 /** `adding` and `deleting`: a call is under way or was cut; whatever the record names may exist or not. */
 export type AttachmentState = 'adding' | 'ready' | 'deleting';
 
-export interface Attachment extends AttachmentKey {
+export interface Attachment extends AttachmentKey, PodIdentity {
+  /** CNI_IFNAME of the ADD, by which the runtime knows it; not `ifname` where the configuration has `ifName`. */
+  readonly runtimeIfname: string;
   readonly port: string;
   readonly device: string;
   readonly network: string;

@@ -8,7 +8,7 @@ import type { CniVersion } from './config.ts';
 import type { Command } from './environment.ts';
 import type { KeyedQueue } from './keyed-queue.ts';
 import type { Steps } from './session.ts';
-import type { ShimRequest } from './shim-protocol.ts';
+import type { Behalf, ShimRequest } from './shim-protocol.ts';
 
 /** A port as the attachment needs it. */
 export interface WantedPort {
@@ -73,4 +73,6 @@ export interface Call {
   readonly input: Readonly<Record<string, unknown>>;
   readonly version: CniVersion;
   readonly steps: Steps;
+  /** Set when the steps are lent by a call of another container; then the request has no CNI_NETNS. */
+  readonly behalf?: Behalf;
 }

@@ -203,7 +203,6 @@ export function readForDelete(input: Readonly<Record<string, unknown>>): DeleteC
 export interface GcConfig {
   readonly network: string;
   readonly ipamType: string | undefined;
-  readonly ifName: string | undefined;
   /** Attachments that are to stay, under the names the runtime has for them. */
   readonly valid: readonly { readonly containerID: string; readonly ifname: string }[];
 }
@@ -221,8 +220,8 @@ export function readForGc(input: Readonly<Record<string, unknown>>): GcConfig {
   const key = known.find((each) => input[each] !== undefined) ?? '';
   const valid = attachments.safeParse(input[key]);
   if (!valid.success) throw issueError(input, withPath(key, valid.error.issues));
-  const { ipamType, ifName } = readForDelete(input);
-  return { network: network.data, ipamType, ifName, valid: valid.data ?? [] };
+  const { ipamType } = readForDelete(input);
+  return { network: network.data, ipamType, valid: valid.data ?? [] };
 }
 
 const withPath = (key: string, issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] =>

@@ -8,11 +8,7 @@ import type { AttachmentKey } from './attachment.ts';
 import type { Call, CniDeps } from './call.ts';
 import { givenDevice, type PluginConfig } from './config.ts';
 import { readArgs } from './environment.ts';
-
-interface PodName {
-  readonly namespace: string;
-  readonly name: string;
-}
+import { podOf } from './pod-identity.ts';
 
 /**
  * The device whose directory the pod has mounted; undefined when the plugin stands behind another one (prevResult) and the
@@ -29,27 +25,21 @@ export async function chooseDevice(
   if (given !== undefined) return deps.leadDevice(given);
   const { devicesOfPod } = deps;
   if (devicesOfPod === undefined) throw unknown(named, 'neither');
-  const pod = podOf(call);
-  const held = pod === undefined ? [] : await devicesOfPod(pod.namespace, pod.name);
+  const { podNamespace, podName } = podOf(readArgs(call.request));
+  const isPod = podNamespace !== null && podName !== null;
+  const held = isPod ? await devicesOfPod(podNamespace, podName) : [];
   const places = held.map((device) => deps.leadDevice(device));
   const device = places.find((place) => isFree(deps, place, key)) ?? places[0];
   if (device !== undefined || config.prevResult !== undefined) return device;
-  throw pod === undefined
-    ? unknown(`${named}, or K8S_POD_NAMESPACE and K8S_POD_NAME in CNI_ARGS`, 'none of them')
-    : unknown('a container that requests usvhost.io/port', `none in the pod ${pod.namespace}/${pod.name}`);
+  throw isPod
+    ? unknown('a container that requests usvhost.io/port', `none in the pod ${podNamespace}/${podName}`)
+    : unknown(`${named}, or K8S_POD_NAMESPACE and K8S_POD_NAME in CNI_ARGS`, 'none of them');
 }
 
 const named = 'runtimeConfig.deviceID (declare "capabilities": {"deviceID": true}) or deviceID';
 
 const unknown = (expected: string, got: string) =>
   usvError('USV_DEVICE_UNKNOWN', { what: 'the device of the attachment', expected, got, cni: 7 });
-
-function podOf(call: Call): PodName | undefined {
-  const args = readArgs(call.request);
-  const namespace = args.get('K8S_POD_NAMESPACE') ?? '';
-  const name = args.get('K8S_POD_NAME') ?? '';
-  return namespace === '' || name === '' ? undefined : { namespace, name };
-}
 
 // The rest of our own ADD that was cut holds no place against us.
 function isFree(deps: CniDeps, device: string, key: AttachmentKey): boolean {

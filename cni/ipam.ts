@@ -17,10 +17,15 @@ export interface Delegation {
   readonly version: CniVersion;
   /** Absent for the commands that are about none. */
   readonly attachment?: AttachmentKey;
+  /** CNI_ARGS, where the attachment is not of the call's own container. */
+  readonly args?: string | undefined;
 }
 
 /** Address plugins may wait for a lease from the network. */
 const execMillis = 60_000;
+
+/** Somebody else's call waits meanwhile. */
+const behalfMillis = 10_000;
 
 /** CNI 1.1.0, section 2: code 1, incompatible version. */
 const incompatibleVersion = 1;
@@ -88,11 +93,12 @@ async function delegate(steps: Steps, command: string, delegation: Delegation): 
 function run(
   steps: Steps,
   command: string,
-  { plugin, input, attachment }: Delegation,
+  { plugin, input, attachment, args }: Delegation,
   version: string,
 ): Promise<ExecResult> {
   const stdin = Buffer.from(JSON.stringify({ ...input, cniVersion: version }));
-  return steps.exec({ plugin, command, attachment, timeoutMillis: execMillis, stdin });
+  const timeoutMillis = args === undefined ? execMillis : behalfMillis;
+  return steps.exec({ plugin, command, attachment, args, timeoutMillis, stdin });
 }
 
 function failure({ exitStatus, stdout }: ExecResult): {

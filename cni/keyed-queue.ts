@@ -21,6 +21,11 @@ export class KeyedQueue {
     }
   }
 
+  /** Whether a task of the key is under way or waits. */
+  busy(key: string): boolean {
+    return this.#tails.has(key);
+  }
+
   /** Resolves when everything that was queued so far is done. */
   async idle(): Promise<void> {
     await Promise.all(this.#tails.values());

@@ -184,10 +184,11 @@ export class ShimSession implements Steps {
   }
 
   async exec(spec: wire.ExecSpec): Promise<ExecResult> {
-    const report = await this.#step('exec', {
+    const { args } = spec;
+    const report = await this.#step(args === undefined ? 'exec' : 'execFor', {
       code: 'USV_IPAM',
       doing: `run the plugin ${spec.plugin} from CNI_PATH`,
-      body: wire.encodeExec(spec),
+      body: args === undefined ? wire.encodeExec(spec) : wire.encodeExecFor(spec, args),
       timeoutMillis: spec.timeoutMillis + stepMillis,
     });
     return { exitStatus: report.exitStatus, stdout: report.data };

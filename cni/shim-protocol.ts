@@ -32,6 +32,7 @@ export const frameKinds = {
   linkGet: 37,
   addressList: 38,
   exec: 48,
+  execFor: 49,
   finish: 63,
 } as const;
 
@@ -268,6 +269,21 @@ export interface ExecSpec {
   readonly attachment?: { readonly containerId: string; readonly ifname: string } | undefined;
   readonly timeoutMillis: number;
   readonly stdin: Buffer;
+  /** CNI_ARGS of an attachment of another container than the call's own; its namespace is gone. */
+  readonly args?: string | undefined;
+}
+
+/** Variables of the call that another container's call stands in for: CNI_CONTAINERID, CNI_IFNAME, CNI_ARGS. */
+export interface Behalf {
+  readonly containerId: string;
+  readonly ifname: string;
+  readonly args: string;
+}
+
+export function encodeExecFor(spec: ExecSpec, args: string): Buffer {
+  const { stdin, ...rest } = spec;
+  const head = encodeExec({ ...rest, stdin: Buffer.alloc(0) });
+  return Buffer.concat([head, texts(0, [1024, args]), stdin]);
 }
 
 export function encodeExec(spec: ExecSpec): Buffer {

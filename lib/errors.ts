@@ -212,8 +212,8 @@ export const errorTable = {
     exit: 1,
   },
   USV_KUBELET: {
-    cause: 'The kubelet cannot be reached or refused the registration of the device plugin.',
-    next: 'Check the kubelet and its device-plugins directory; registration is repeated when its socket appears.',
+    cause: 'The kubelet cannot be reached, or refused to register the device plugin or to list its pods.',
+    next: 'Check the kubelet and its sockets in device-plugins and pod-resources; the agent tries again by itself.',
     cni: 11,
     grpc: 'UNAVAILABLE',
     exit: 1,

@@ -66,6 +66,11 @@ export function portName(containerId: string, ifname: string): string {
   return `p${createHash('sha256').update(`${containerId}\0${ifname}`).digest('hex').slice(0, 14)}`;
 }
 
+/** Whether a port of the switch has a name that portName() makes. */
+export function isAttachmentPort(name: string): boolean {
+  return /^p[0-9a-f]{14}$/.test(name);
+}
+
 export interface HostPaths {
   readonly root: string;
   readonly runDir: string;
@@ -79,9 +84,13 @@ export interface HostPaths {
   podPort(device: string, ifname: string): string;
   readonly statsDir: string;
   readonly stateDir: string;
+  /** Where the shim leaves the DELs that no agent did. */
+  readonly tombstonesDir: string;
   readonly devicePluginDir: string;
   readonly kubeletSocket: string;
   readonly pluginSocket: string;
+  /** Where the kubelet says which pod holds which devices. */
+  readonly podResourcesSocket: string;
 }
 
 /**
@@ -108,8 +117,10 @@ export function hostPaths(root: string): HostPaths {
     podPort: (device, ifname) => join(podDir(device), checkIfname(ifname)),
     statsDir: join(runDir, 'stats'),
     stateDir: join(root, 'var/lib/usvhost'),
+    tombstonesDir: join(root, 'var/lib/usvhost/tombstones'),
     devicePluginDir,
     kubeletSocket: checkSocketPath(join(devicePluginDir, 'kubelet.sock')),
     pluginSocket: checkSocketPath(join(devicePluginDir, 'usvhost.sock')),
+    podResourcesSocket: checkSocketPath(join(root, 'var/lib/kubelet/pod-resources/kubelet.sock')),
   };
 }

@@ -112,12 +112,12 @@ export type ClientConstructor<Client> = new (
 /**
  * Makes a client for the server on `socketPath`; nothing is connected until the first call. Servers on one machine come
  * back within milliseconds, hence pauses of 20 ms to `maxBackoffMillis` (default 100) between attempts to connect
- * instead of gRPC's seconds.
+ * instead of gRPC's seconds. An answer has at most `maxMessageBytes` (default 4 MiB, gRPC's own).
  */
 export function dial<Client>(
   constructor: ClientConstructor<Client>,
   socketPath: string,
-  options: { readonly maxBackoffMillis?: number } = {},
+  options: { readonly maxBackoffMillis?: number; readonly maxMessageBytes?: number } = {},
 ): Client {
   return new constructor(`unix:${socketPath}`, credentials.createInsecure(), {
     // Not the path: it is no legal HTTP/2 authority.
@@ -125,5 +125,8 @@ export function dial<Client>(
     'grpc.initial_reconnect_backoff_ms': 20,
     'grpc.max_reconnect_backoff_ms': options.maxBackoffMillis ?? 100,
     'grpc.use_local_subchannel_pool': 1,
+    ...(options.maxMessageBytes === undefined
+      ? {}
+      : { 'grpc.max_receive_message_length': options.maxMessageBytes }),
   });
 }

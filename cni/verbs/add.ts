@@ -13,6 +13,7 @@ import { chooseDevice } from '../device.ts';
 import { deviceInfoDocument, deviceInfoName } from '../device-info.ts';
 import { readArgs, readAttachment, readNetns } from '../environment.ts';
 import { type Delegation, ipamAdd, ipamDel } from '../ipam.ts';
+import { podOf } from '../pod-identity.ts';
 import { podRole, portDocument } from '../port-document.ts';
 import {
   type CniIp,
@@ -83,7 +84,7 @@ interface PassedOn {
 
 async function makePlan(call: Call, deps: CniDeps): Promise<Plan | PassedOn> {
   const config = readConfig(call.input);
-  readArgs(call.request);
+  const pod = podOf(readArgs(call.request));
   const env = readAttachment(call.request);
   const netns = readNetns(call.request);
   const ifname = config.ifName ?? env.ifname;
@@ -100,6 +101,8 @@ async function makePlan(call: Call, deps: CniDeps): Promise<Plan | PassedOn> {
     previous: config.prevResult === undefined ? undefined : readPrevious(config.prevResult),
     attachment: {
       ...key,
+      ...pod,
+      runtimeIfname: env.ifname,
       port: attachmentPort(key),
       device,
       network: config.name,

@@ -41,8 +41,9 @@ export async function del(call: Call, deps: CniDeps): Promise<void> {
   if (free) await removeMount(steps, deps, device, key.ifname, port);
   await removePort(steps, deps, port);
   if (config.ipamType !== undefined) {
+    const { input, version, behalf } = call;
     const { ipamType: plugin } = config;
-    await ipamDel(steps, { plugin, input: call.input, version: call.version, attachment: key });
+    await ipamDel(steps, { plugin, input, version, attachment: key, args: behalf?.args });
   }
 }
 
@@ -63,7 +64,8 @@ function ipamOf(call: Call, record: Attachment): Delegation | undefined {
   if (record.ipamConfig === null) return undefined;
   const input = parseStdin(Buffer.from(record.ipamConfig));
   const plugin = readForDelete(input).ipamType;
-  return plugin === undefined ? undefined : { plugin, input, version: call.version, attachment: record };
+  if (plugin === undefined) return undefined;
+  return { plugin, input, version: call.version, attachment: record, args: call.behalf?.args };
 }
 
 async function removeTap(steps: Steps, call: Call, ifname: string, port: string): Promise<void> {

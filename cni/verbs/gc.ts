@@ -8,6 +8,7 @@ import type { Attachment } from '../attachment.ts';
 import type { Call, CniDeps } from '../call.ts';
 import { type GcConfig, readForGc, requireVersion } from '../config.ts';
 import { ipamGc } from '../ipam.ts';
+import { standInForRecord } from '../stand-in.ts';
 import { dismantle } from './del.ts';
 
 export async function gc(call: Call, deps: CniDeps): Promise<void> {
@@ -34,13 +35,10 @@ export async function gc(call: Call, deps: CniDeps): Promise<void> {
   if (failures.length > 0) throw usvFailure('USV_GC', failures.join('; '));
 }
 
-// The runtime lists its own names: with `ifName` in the configuration they are not those of the records, and the
-// container decides alone.
-function isStale(record: Attachment, { network, valid, ifName }: GcConfig): boolean {
-  if (record.network !== network) return false;
-  return !valid.some(
-    ({ containerID, ifname }) =>
-      containerID === record.containerId && (ifname === record.ifname || ifName === record.ifname),
+function isStale({ network, containerId, runtimeIfname }: Attachment, config: GcConfig): boolean {
+  if (network !== config.network) return false;
+  return !config.valid.some(
+    ({ containerID, ifname }) => containerID === containerId && ifname === runtimeIfname,
   );
 }
 
@@ -49,7 +47,7 @@ async function remove(call: Call, deps: CniDeps, { containerId, ifname }: Attach
   const task = async (): Promise<void> => {
     const record = deps.store.get({ containerId, ifname });
     if (record === undefined) return;
-    await dismantle(call, deps, record);
+    await dismantle(standInForRecord(record, call.steps), deps, record);
     deps.log.info({ containerId, ifname, port: record.port }, 'GC removed an attachment');
   };
   // A runtime that sets CNI_CONTAINERID for a GC has put this call itself into the container's queue.

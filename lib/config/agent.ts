@@ -19,6 +19,7 @@ export const agentConfigSchema = z.strictObject({
   tunDevice: z
     ._default(absolutePath, '/dev/net/tun')
     .check(z.describe('device node handed to pods for their taps')),
+  reconcileSeconds: integerField(1, 3600, 60, 'pause between two looks for what no pod owns any more'),
 });
 
 export type AgentConfig = Readonly<z.output<typeof agentConfigSchema>>;

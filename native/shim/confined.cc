@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -55,6 +56,16 @@ int ConfinedDir::openDeviceInfo(const char* root, bool make) {
   }
   dir_ = std::move(at);
   return error;
+}
+
+int ConfinedDir::path(char* out, size_t size) const {
+  char link[32];
+  snprintf(link, sizeof link, "/proc/self/fd/%d", dir_.get());
+  const ssize_t length = readlink(link, out, size);
+  if (length < 0) return errno;
+  if (static_cast<size_t>(length) == size) return ENAMETOOLONG;
+  out[length] = 0;
+  return 0;
 }
 
 int ConfinedDir::openDirectory(const char* path, Fd* out) const {

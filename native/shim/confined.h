@@ -17,6 +17,9 @@ class ConfinedDir {
   // `make`: with its directories, down from <root>/var/run. Returns errno.
   int openDeviceInfo(const char* root, bool make);
 
+  // Its absolute path, as the kernel has it now. Returns errno.
+  int path(char* out, size_t size) const;
+
   // Opens the directory a path names, as O_PATH. Returns errno.
   int openDirectory(const char* path, Fd* out) const;
 

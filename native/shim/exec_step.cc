@@ -41,41 +41,37 @@ bool findPlugin(const char* name, char* out, size_t size) {
   return false;
 }
 
-// The variables in which a plugin's environment differs from the runtime's, as NAME=value.
-class OwnVariables {
- public:
-  explicit OwnVariables(const Exec& step) {
-    set("CNI_COMMAND", step.command);
-    if (step.containerId[0] != 0) set("CNI_CONTAINERID", step.containerId);
-    if (step.ifname[0] != 0) set("CNI_IFNAME", step.ifname);
-  }
+bool sameVariable(const char* left, const char* right) {
+  const size_t name = static_cast<size_t>(strchrnul(left, '=') - left) + 1;
+  return strncmp(left, right, name) == 0;
+}
 
-  // Copies the runtime's environment with these in place; they must outlive the copy.
-  bool merge(char** out) {
-    size_t n = 0;
-    for (char** at = environ; *at != nullptr; at++) {
-      if (replaces(*at)) continue;
-      if (n + count_ + 1 >= kMaxEnvironment) return false;
-      out[n++] = *at;
-    }
-    for (size_t own = 0; own < count_; own++) out[n++] = texts_[own];
-    out[n] = nullptr;
-    return true;
-  }
+// A variable of the environment, NAME=VALUE.
+using Variable = char[kArgsSize + 32];
 
- private:
-  void set(const char* name, const char* value) { snprintf(texts_[count_++], sizeof *texts_, "%s=%s", name, value); }
-  bool replaces(const char* variable) const {
-    for (size_t own = 0; own < count_; own++) {
-      const size_t name = static_cast<size_t>(strchr(texts_[own], '=') + 1 - texts_[own]);
-      if (strncmp(variable, texts_[own], name) == 0) return true;
-    }
-    return false;
+// Copies the environment with some variables replaced; they must outlive the result.
+bool makeEnvironment(Variable* own, size_t count, char** out) {
+  size_t n = 0;
+  for (char** at = environ; *at != nullptr; at++) {
+    bool replaced = false;
+    for (size_t i = 0; i < count; i++) replaced = replaced || sameVariable(own[i], *at);
+    if (replaced) continue;
+    if (n + count + 1 >= kMaxEnvironment) return false;
+    out[n++] = *at;
   }
+  for (size_t i = 0; i < count; i++) out[n++] = own[i];
+  out[n] = nullptr;
+  return true;
+}
 
-  char texts_[3][kContainerIdSize + 32];
-  size_t count_ = 0;
-};
+// Writes the variables of the attachment that a plugin is run for; returns how many.
+size_t setAttachment(const Exec& step, Variable* own) {
+  size_t count = 0;
+  snprintf(own[count++], sizeof *own, "CNI_COMMAND=%s", step.command);
+  if (step.containerId[0] != 0) snprintf(own[count++], sizeof *own, "CNI_CONTAINERID=%s", step.containerId);
+  if (step.ifname[0] != 0) snprintf(own[count++], sizeof *own, "CNI_IFNAME=%s", step.ifname);
+  return count;
+}
 
 [[noreturn]] void becomePlugin(const char* file, int input, int output, char** environment, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -126,15 +122,13 @@ int converse(int input, Fd* inputOwner, int output, int pidfd, const uint8_t* by
   }
 }
 
-}  // namespace
-
-int runPlugin(const Exec& step, const uint8_t* input, size_t size, int32_t* exitStatus, Bytes* output) {
+int run(const Exec& step, Variable* own, size_t count, const uint8_t* input, size_t size, int32_t* exitStatus,
+        Bytes* output) {
   if (step.name[0] == 0 || step.name[0] == '.' || strchr(step.name, '/') != nullptr) return EINVAL;
   char file[4096];
   if (!findPlugin(step.name, file, sizeof file)) return ENOENT;
-  OwnVariables own(step);
   char* environment[kMaxEnvironment];
-  if (!own.merge(environment)) return E2BIG;
+  if (!makeEnvironment(own, count, environment)) return E2BIG;
 
   int in[2];
   int out[2];
@@ -166,6 +160,21 @@ int runPlugin(const Exec& step, const uint8_t* input, size_t size, int32_t* exit
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
   *exitStatus = WIFSIGNALED(status) ? 256 + WTERMSIG(status) : WEXITSTATUS(status);
   return error;
+}
+
+}  // namespace
+
+int runPlugin(const Exec& step, const uint8_t* input, size_t size, int32_t* exitStatus, Bytes* output) {
+  Variable own[3];
+  return run(step, own, setAttachment(step, own), input, size, exitStatus, output);
+}
+
+int runPluginFor(const ExecFor& step, const uint8_t* input, size_t size, int32_t* exitStatus, Bytes* output) {
+  Variable own[5];
+  size_t count = setAttachment(step.exec, own);
+  snprintf(own[count++], sizeof *own, "CNI_ARGS=%s", step.args);
+  snprintf(own[count++], sizeof *own, "CNI_NETNS=");  // the shim's is another pod's, and the attachment's is gone
+  return run(step.exec, own, count, input, size, exitStatus, output);
 }
 
 }  // namespace usvhost::shim

@@ -22,6 +22,9 @@ class HostMounts {
   // Path of the root directory as it is there.
   const char* root() const { return target_.valid() ? "/proc/1/root" : "/"; }
 
+  // Path of the table of its mounts.
+  const char* table() const { return target_.valid() ? "/proc/1/mountinfo" : "/proc/self/mountinfo"; }
+
   // Calls step() where mounts belong and returns its errno. Another namespace is entered by a child: the way back would
   // need our root and working directory again, which setns() changes.
   template <typename Step>

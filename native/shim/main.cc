@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CNI plugin binary `usvhost`: hands without a head. It carries the CNI call to the node's agent, does
 // the agent's steps one after the other, and prints what the agent says. It decides nothing and keeps
-// nothing.
+// nothing, but a DEL that finds no agent (tombstone.h).
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +10,7 @@
 #include "agent_link.h"
 #include "cni_output.h"
 #include "perform.h"
+#include "tombstone.h"
 
 namespace usvhost::shim {
 namespace {
@@ -96,6 +97,17 @@ int serve(AgentLink& agent, const Hands& hands) {
   }
 }
 
+// A DEL that no agent did is remembered for the next one, and succeeds.
+bool deletedAlone(const char* command, const char* root, const HostMounts& mounts, const ConfinedDir& run, Links& links,
+                  const Request& request, const Bytes& values) {
+  const char* containerId = getenv("CNI_CONTAINERID");
+  const char* ifname = getenv("CNI_IFNAME");
+  if (strcmp(command, "DEL") != 0 || containerId == nullptr || ifname == nullptr) return false;
+  if (writeTombstone(root, request, values) != 0) return false;
+  deleteAlone(mounts, run, links, containerId, ifname);
+  return true;
+}
+
 int run() {
   const char* command = getenv("CNI_COMMAND");
   if (command == nullptr || command[0] == 0) {
@@ -141,11 +153,16 @@ int run() {
   ConfinedDir runDir;
   Links links(getenv("CNI_NETNS"));
   int error = agent.connect(socketPath);
-  if (error == 0) error = runDir.open(root);
+  const int opened = runDir.open(root);  // also for a DEL without an agent
+  if (error == 0) error = opened;
   if (error == 0) error = agent.send(Kind::kRequest, 0, &request, sizeof request, values.data(), values.size());
-  if (error != 0) return failUnreachable(version, socketPath, error);
-  const int code = serve(agent, Hands{.root = root, .mounts = mounts, .run = runDir, .links = links});
-  return code >= 0 ? code : failUnreachable(version, socketPath, -code);
+  if (error == 0) {
+    const int code = serve(agent, Hands{.root = root, .mounts = mounts, .run = runDir, .links = links});
+    if (code >= 0) return code;
+    error = -code;
+  }
+  if (deletedAlone(command, root, mounts, runDir, links, request, values)) return 0;
+  return failUnreachable(version, socketPath, error);
 }
 
 }  // namespace

@@ -27,6 +27,10 @@ struct Tail {
 };
 
 bool takePath(const Bytes& body, PathStep* step) { return take(body, step) && isTerminated(step->path); }
+bool isWhole(const Exec& step) {
+  return isTerminated(step.name) && isTerminated(step.command) && isTerminated(step.containerId) &&
+         isTerminated(step.ifname);
+}
 
 // Names there have no directories.
 int openDeviceInfo(const Hands& hands, const char* name, bool make, ConfinedDir* out) {
@@ -135,11 +139,18 @@ bool perform(const Hands& hands, Kind kind, const Bytes& body, Report* report, B
       return true;
     case Kind::kExec: {
       Exec step;
-      if (!take(body, &step, false) || !isTerminated(step.name) || !isTerminated(step.command)) return false;
-      if (!isTerminated(step.containerId) || !isTerminated(step.ifname)) return false;
+      if (!take(body, &step, false) || !isWhole(step)) return false;
       const Tail<Exec> input(body);
       error = runPlugin(step, input.bytes, input.size, &report->exitStatus, data);
       if (error != 0) data->clear();  // half an output is none, and may be over what a frame holds
+      return true;
+    }
+    case Kind::kExecFor: {
+      ExecFor step;
+      if (!take(body, &step, false) || !isWhole(step.exec) || !isTerminated(step.args)) return false;
+      const Tail<ExecFor> input(body);
+      error = runPluginFor(step, input.bytes, input.size, &report->exitStatus, data);
+      if (error != 0) data->clear();
       return true;
     }
     case Kind::kRequest:

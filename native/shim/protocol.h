@@ -21,6 +21,7 @@ inline constexpr size_t kAliasSize = 64;
 inline constexpr size_t kPluginNameSize = 64;
 inline constexpr size_t kCommandSize = 16;
 inline constexpr size_t kContainerIdSize = 260;
+inline constexpr size_t kArgsSize = 1024;
 
 struct FrameHeader {
   uint32_t magic;
@@ -53,6 +54,7 @@ enum class Kind : uint16_t {
   kLinkGet = 37,
   kAddressList = 38,
   kExec = 48,
+  kExecFor = 49,
   kFinish = 63,
 };
 
@@ -194,6 +196,12 @@ struct Exec {  // the plugin's standard input follows; the report carries its st
   uint32_t timeoutMs;
 };
 static_assert(sizeof(Exec) == 360);
+
+struct ExecFor {  // as Exec, for an attachment of another container than the one the shim was started for
+  Exec exec;
+  char args[kArgsSize];  // value of CNI_ARGS; CNI_NETNS is empty
+};
+static_assert(sizeof(ExecFor) == sizeof(Exec) + 1024);
 
 struct Finish {  // what goes to standard output follows
   uint32_t exitCode;

@@ -4,7 +4,8 @@
 
 import { type AgentConfig, agentConfigSchema } from '../../../lib/config/agent.ts';
 
-export function agentConfig(root: string): AgentConfig {
+export function agentConfig(root: string, more: object = {}): AgentConfig {
   // Outside of the user namespace the agent can give directories to itself only.
-  return agentConfigSchema.parse({ root, podDirUid: process.getuid?.(), podDirGid: process.getgid?.() });
+  const own = { podDirUid: process.getuid?.(), podDirGid: process.getgid?.() };
+  return agentConfigSchema.parse({ root, ...own, ...more });
 }

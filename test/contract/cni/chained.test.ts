@@ -14,6 +14,7 @@ import { startCniServer } from '../../../cni/server.ts';
 import { leadDevice } from '../../../device-plugin/pod-directory.ts';
 import { usvFailure } from '../../../lib/errors.ts';
 import { hostPaths } from '../../../lib/names.ts';
+import { eventually } from '../../support/eventually.ts';
 import { onNode, type Pod, TestNode } from './node.ts';
 import { recordingPlugin } from './recording-plugin.ts';
 
@@ -56,6 +57,13 @@ onNode('a plugin in a chain', () => {
       store.close();
     };
     pod = await node.pod();
+    // No agent watches this switch, so nobody has connected yet.
+    const answers = () =>
+      switchPorts.ping().then(
+        () => true,
+        () => false,
+      );
+    await eventually(answers, (yes) => yes, 'an answer of the switch');
   });
 
   afterEach(async () => {

@@ -79,7 +79,7 @@ onNode('GC', () => {
     expect(await node.traces()).toEqual([]);
   });
 
-  test('knows an interface that is named by ifName by its container', async () => {
+  test('knows an interface that is named by ifName by the name the runtime has for it', async () => {
     await addAll({ ifName: 'fast0' });
     expect((await gc(network({ ifName: 'fast0', ...listed(pods[0], pods[2]) }))).code).toBe(0);
     expect(node.switch.ports.size).toBe(2);

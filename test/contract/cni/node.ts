@@ -12,12 +12,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { type AgentDaemon, type AgentDeps, startAgent } from '../../../agent/daemon.ts';
+import { hostPaths } from '../../../lib/names.ts';
 import { type FakeSwitch, startFakeSwitch } from '../../fakes/switch.ts';
 import { groupNeeds } from '../../support/need.ts';
 import { agentConfig } from './agent-config.ts';
 
 export const shimFile =
   process.env['USVHOST_SHIM'] ?? fileURLToPath(new URL('../../../build/native/usvhost', import.meta.url));
+const agentFile = fileURLToPath(new URL('agent-process.ts', import.meta.url));
 export const ipamDirectory = '/usr/lib/cni';
 
 /** `describe` for tests on a node. */
@@ -98,10 +100,19 @@ export class TestNode {
 
   /** `hands` wraps the steps of each call. */
   async startAgent(
-    options: { readonly bootId?: string; readonly hands?: AgentDeps['hands'] } = {},
+    options: {
+      readonly bootId?: string;
+      readonly hands?: AgentDeps['hands'];
+      readonly reconcileSeconds?: number;
+    } = {},
   ): Promise<void> {
+    const { reconcileSeconds, ...deps } = options;
     const log = pino({ level: process.env['USVHOST_LOG'] ?? 'silent' });
-    this.#agent = await startAgent(agentConfig(this.root), { log, bootId: 'boot-1', ...options });
+    this.#agent = await startAgent(agentConfig(this.root, { reconcileSeconds }), {
+      log,
+      bootId: 'boot-1',
+      ...deps,
+    });
   }
 
   async stopAgent(): Promise<void> {
@@ -120,6 +131,14 @@ export class TestNode {
     const { code, stdout, stderr } = await output(spawn('nsenter', [...this.#enter, command, ...args]));
     if (code !== 0) throw new Error(`${command} ${args.join(' ')}: ${code}: ${stderr}`);
     return stdout;
+  }
+
+  /** An agent as a process where the runtime runs, so that it sees the shim's mounts; resolves when it listens. */
+  async spawnAgent(...args: string[]): Promise<ChildProcess> {
+    const command = [process.execPath, '--no-warnings', agentFile, this.root, ...args];
+    const agent = spawn('nsenter', [...this.#enter, ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(agent.stdout, 'data');
+    return agent;
   }
 
   /** A pod with a network namespace and an allocated device (its directory is made as the device plugin does). */
@@ -187,6 +206,12 @@ export class TestNode {
       ranges: [[{ subnet }]],
       routes: [{ dst: '10.77.0.0/16' }],
     };
+  }
+
+  /** The DELs that shims did without an agent. */
+  tombstones(): string[] {
+    const { tombstonesDir } = hostPaths(this.root);
+    return existsSync(tombstonesDir) ? readdirSync(tombstonesDir) : [];
   }
 
   /** Everything an attachment could leave on this node: mounts, directories, ports, leases. */

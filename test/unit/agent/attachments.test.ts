@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -23,6 +24,10 @@ const attachment: Attachment = {
   endpoint: 'tap',
   state: 'adding',
   ipamConfig: null,
+  podUid: null,
+  podNamespace: null,
+  podName: null,
+  runtimeIfname: 'net1',
 };
 
 const open = (bootId = 'boot-1'): Attachments => new Attachments({ stateDir, bootId });
@@ -52,6 +57,33 @@ test('records survive a restart of the agent and end with the boot', () => {
   reopen('boot-2');
   expect(store.list()).toEqual([]);
   expect(store.buriedPorts()).toEqual([]);
+});
+
+test('a database of the first schema is taken over with its records', () => {
+  store.close();
+  const file = join(stateDir, 'agent.db');
+  rmSync(file);
+  const db = new DatabaseSync(file);
+  db.exec(`CREATE TABLE attachments (
+      container_id TEXT NOT NULL, ifname TEXT NOT NULL, port TEXT NOT NULL UNIQUE, device TEXT NOT NULL,
+      network TEXT NOT NULL, netns TEXT NOT NULL, mac TEXT NOT NULL, mtu INTEGER NOT NULL,
+      endpoint TEXT NOT NULL CHECK (endpoint IN ('tap', 'socket')),
+      state TEXT NOT NULL CHECK (state IN ('adding', 'ready', 'deleting')),
+      ipam_config TEXT, boot_id TEXT NOT NULL, PRIMARY KEY (container_id, ifname), UNIQUE (device, ifname)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE buried_ports (port TEXT PRIMARY KEY, boot_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    INSERT INTO attachments VALUES ('c1', 'net1', 'p1', 'port-0', 'fast', '/ns', '02:00:00:00:00:01', 1500, 'tap',
+      'adding', NULL, 'boot-1');
+    INSERT INTO buried_ports VALUES ('p9', 'boot-1');
+    PRAGMA user_version = 1`);
+  db.close();
+  store = open();
+  expect(store.list()).toEqual([attachment]);
+  expect(store.buriedPorts()).toEqual(['p9']);
+  const pod = { podUid: 'u-1', podNamespace: 'default', podName: 'web-0', runtimeIfname: 'eth0' };
+  store.put({ ...attachment, ...pod });
+  reopen();
+  expect(store.list()).toEqual([{ ...attachment, ...pod }]);
 });
 
 test('a port that is used again is not buried any more', () => {

@@ -34,6 +34,10 @@ const attachment = (n: number, state: Attachment['state'] = 'ready'): Attachment
   endpoint: 'tap',
   state,
   ipamConfig: null,
+  podUid: null,
+  podNamespace: null,
+  podName: null,
+  runtimeIfname: 'net1',
 });
 
 beforeEach(async () => {

@@ -111,8 +111,8 @@ describe('readForGc', () => {
   const list = [{ containerID: 'c', ifname: 'net1' }];
 
   test('takes the list under either name, and the rest as for DEL', () => {
-    const input = { ...good, mtu: 'x', ipam: { type: 'static' }, ifName: 'fast0' };
-    const expected = { network: 'fast', valid: list, ipamType: 'static', ifName: 'fast0' };
+    const input = { ...good, mtu: 'x', ipam: { type: 'static' } };
+    const expected = { network: 'fast', valid: list, ipamType: 'static' };
     expect(readForGc({ ...input, 'cni.dev/valid-attachments': list })).toEqual(expected);
     expect(readForGc({ ...input, 'cni.dev/attachments': list })).toEqual(expected);
     expect(readForGc(input)).toEqual({ ...expected, valid: [] });

@@ -19,6 +19,10 @@ const attachment: Attachment = {
   endpoint: 'tap',
   state: 'adding',
   ipamConfig: null,
+  podUid: null,
+  podNamespace: null,
+  podName: null,
+  runtimeIfname: 'net1',
 };
 
 test.each(['tap', 'socket'] as const)('the document of a %s keeps the contract', (endpoint) => {

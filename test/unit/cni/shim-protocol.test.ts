@@ -32,6 +32,20 @@ test.each([
   ['addressAdd', wire.encodeAddressAdd('n', prefix), 36],
   ['routeAdd', wire.encodeRouteAdd('n', { destination: prefix }), 68],
   ['exec', wire.encodeExec({ plugin: 'p', command: 'ADD', timeoutMillis: 1, stdin: Buffer.from('{}') }), 362],
+  [
+    'execFor',
+    wire.encodeExecFor(
+      {
+        plugin: 'p',
+        command: 'DEL',
+        attachment: { containerId: 'x'.repeat(256), ifname: 'net1' },
+        timeoutMillis: 1,
+        stdin: Buffer.from('{}'),
+      },
+      'a=b',
+    ),
+    1386,
+  ],
   ['finish', wire.encodeFinish(1, 'x'), 5],
 ])('%s has the size of its record', (_, body, size) => {
   expect(body).toHaveLength(size);

@@ -4,7 +4,7 @@
 // its field numbers, since an encoder and a decoder of one wrong file agree with each other.
 
 import { expect, test } from '@jest/globals';
-import { DevicePlugin, Registration, Switch } from '../../../proto/load.ts';
+import { DevicePlugin, PodResourcesLister, Registration, Switch } from '../../../proto/load.ts';
 
 test('methods have the paths that the peers call', () => {
   expect(Registration.service.Register.path).toBe('/v1beta1.Registration/Register');
@@ -83,4 +83,26 @@ test('feature bits above 2^53 survive as decimal strings, absent ids stay absent
   expect(AddPort.responseDeserialize(AddPort.responseSerialize({ features })).features).toBe(features);
   expect(AddPort.requestDeserialize(AddPort.requestSerialize({ name: 'p' })).uid).toBeUndefined();
   expect(AddPort.requestDeserialize(AddPort.requestSerialize({ name: 'p', uid: 0 })).uid).toBe(0);
+});
+
+test('PodResources has the paths and field numbers of the kubelet', () => {
+  for (const method of ['List', 'Get', 'GetAllocatableResources'] as const)
+    expect(PodResourcesLister.service[method].path).toBe(`/v1.PodResourcesLister/${method}`);
+  const asked = PodResourcesLister.service.Get.requestSerialize({ pod_name: 'web', pod_namespace: 'a' });
+  expect(asked).toEqual(Buffer.concat([field(1, 'web'), field(2, 'a')]));
+  const devices = Buffer.concat([field(1, 'usvhost.io/port'), field(2, 'port-1')]);
+  const container = Buffer.concat([field(1, 'main'), field(2, devices), field(5, 'a dynamic resource')]);
+  const pod = field(1, Buffer.concat([field(1, 'web'), field(2, 'a'), field(3, container)]));
+  const found = expect.objectContaining({
+    name: 'web',
+    namespace: 'a',
+    containers: [
+      expect.objectContaining({
+        name: 'main',
+        devices: [expect.objectContaining({ resource_name: 'usvhost.io/port', device_ids: ['port-1'] })],
+      }),
+    ],
+  });
+  expect(PodResourcesLister.service.List.responseDeserialize(pod)).toEqual({ pod_resources: [found] });
+  expect(PodResourcesLister.service.Get.responseDeserialize(pod).pod_resources).toEqual(found);
 });

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Ports bound into pod directories that no record names, from the kernel's mount table. It only compares.
+
+import { join, relative } from 'node:path';
+import type { Attachment } from '../cni/attachment.ts';
+import { mountPointsIn } from '../device-plugin/mount-points.ts';
+import type { OrphanMount } from './leftovers.ts';
+
+/** `mountinfo`: text of the table; `podsDir`: without symbolic links. Deeper mounts are pods' own and not looked at. */
+export function orphanMounts(
+  mountinfo: string,
+  podsDir: string,
+  records: readonly Pick<Attachment, 'device' | 'ifname'>[],
+): OrphanMount[] {
+  const held = new Set(records.map(({ device, ifname }) => join(device, ifname)));
+  const places = mountPointsIn(mountinfo, podsDir).map((point) => relative(podsDir, point));
+  return [...new Set(places)].flatMap((place) => {
+    const [device = '', ifname = '', ...deeper] = place.split('/');
+    const isPort = device !== '' && ifname !== '' && ifname !== 'mem' && deeper.length === 0;
+    return isPort && !held.has(place) ? [{ device, ifname }] : [];
+  });
+}
+
+/** Ports whose directory is bound anywhere, also those whose directory the switch has removed meanwhile. */
+export function boundPorts(mountinfo: string): Set<string> {
+  const ports = mountinfo.split('\n').flatMap((line) => {
+    // The fourth field is the directory that the mount shows.
+    const name = /\/ports\/(p[0-9a-f]{14})(?:\/\/deleted)?$/.exec(line.split(' ')[3] ?? '')?.[1];
+    return name === undefined ? [] : [name];
+  });
+  return new Set(ports);
+}

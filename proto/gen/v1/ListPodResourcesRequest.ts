@@ -1,0 +1,8 @@
+// Original file: proto/podresources.proto
+
+
+export interface ListPodResourcesRequest {
+}
+
+export interface ListPodResourcesRequest__Output {
+}
