@@ -29,10 +29,10 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-/** Looks at a condition of another thread's making until it holds or ten seconds have passed. */
+/** Looks at a condition of another thread's making until it holds or a minute has passed, which only a failure takes. */
 template <class Condition>
 bool eventually(Condition condition) {
-  uint64_t end = monotonic_nanos() + 10'000'000'000ull;
+  uint64_t end = monotonic_nanos() + 60'000'000'000ull;
   while (monotonic_nanos() < end) {
     if (condition()) return true;
     sched_yield();
@@ -49,6 +49,10 @@ inline size_t process_count(const char* what) {
 }
 inline size_t open_descriptors() { return process_count("fd"); }
 inline size_t running_threads() { return process_count("task"); }
+/** Whether no more than `before` threads are left; the kernel lists a thread for a moment after it was joined. */
+inline bool threads_ended(size_t before) {
+  return eventually([before] { return running_threads() <= before; });
+}
 
 #if defined(__SANITIZE_THREAD__)
 inline constexpr bool kThreadSanitizer = true;
