@@ -5,16 +5,20 @@
 
 import type { Logger } from '../lib/log.ts';
 import { hostPaths } from '../lib/names.ts';
+import { allocate } from './allocation.ts';
 import { HealthGate } from './health-gate.ts';
+import { isVacant } from './pod-directory.ts';
 import { DevicePool } from './pool.ts';
 import { KubeletRegistration } from './registration.ts';
-import { createPluginServer } from './server.ts';
+import { createPluginServer, type OfferedPool } from './server.ts';
 
 /** The part of the agent's configuration that is the device plugin's. */
 export interface DevicePluginConfig {
   readonly root: string;
   /** Number of devices. */
   readonly ports: number;
+  /** Dealt out to the ports in turn. */
+  readonly portNumaNodes: readonly number[];
   readonly resourceName: string;
   readonly podDirUid: number;
   readonly podDirGid: number;
@@ -25,7 +29,7 @@ export interface DevicePluginConfig {
 
 export interface DevicePluginDeps {
   readonly log: Logger;
-  /** How long the switch may be away before devices become unhealthy; default 3 s. */
+  /** How long the switch may be away before ports become unhealthy; default 1.5 s. */
   readonly graceMillis?: number;
   /** The same from the start, before the switch was first seen; default 30 s. */
   readonly startGraceMillis?: number;
@@ -49,18 +53,23 @@ export async function startDevicePlugin(
 ): Promise<RunningDevicePlugin> {
   const paths = hostPaths(config.root);
   const { log } = deps;
-  const pool = new DevicePool({ count: config.ports });
+  const pool = new DevicePool({ prefix: 'port-', count: config.ports, numaNodes: config.portNumaNodes });
+  const { resourceName, tunDevice } = config;
   const owner = { uid: config.podDirUid, gid: config.podDirGid, mode: config.podDirMode };
+  const ports: OfferedPool = {
+    pool,
+    allocate: (containers) => allocate(containers, { pool, resourceName, paths, owner, tunDevice, log }),
+    isVacant: (id) => isVacant(paths, id),
+  };
   const registration = new KubeletRegistration({
     paths,
-    resourceName: config.resourceName,
+    resourceName,
     log,
-    createServer: (onStreams) =>
-      createPluginServer({ pool, paths, owner, tunDevice: config.tunDevice, log, onStreams }),
+    createServer: (onStreams) => createPluginServer({ ...ports, log, onStreams }),
   });
   await registration.start();
   const gate = new HealthGate({
-    graceMillis: deps.graceMillis ?? 3000,
+    graceMillis: deps.graceMillis ?? 1500,
     startGraceMillis: deps.startGraceMillis ?? 30_000,
     onChange: (healthy) => {
       log.info({ healthy }, 'health of the ports');

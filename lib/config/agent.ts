@@ -7,9 +7,17 @@ import { absolutePath, integerField, rootField } from './fields.ts';
 
 const id = z.int().check(z.minimum(0));
 
+function numaNodesField(meaning: string) {
+  const node = z.int().check(z.minimum(0), z.maximum(1023));
+  return z._default(z.array(node).check(z.maxLength(64)), []).check(z.describe(meaning));
+}
+
 export const agentConfigSchema = z.strictObject({
   root: rootField,
   ports: integerField(1, 1024, 64, 'how many ports the device plugin advertises'),
+  portNumaNodes: numaNodesField(
+    'NUMA nodes that the ports are dealt out to in turn; empty: no port has a node',
+  ),
   resourceName: z
     ._default(z.string().check(z.regex(/^[a-z0-9.-]+\/[A-Za-z0-9._-]+$/)), 'usvhost.io/port')
     .check(z.describe('name of the extended resource')),

@@ -44,6 +44,7 @@ async function startPlugin(
     {
       root,
       ports: 4,
+      portNumaNodes: [],
       resourceName: resource,
       podDirUid: process.getuid?.() ?? 0,
       podDirGid: process.getgid?.() ?? 0,
@@ -271,6 +272,13 @@ describe('allocation', () => {
     for (const directory of directories) expect(statSync(directory).mode & 0o777).toBe(0o755);
     kubelet.release(resource, first.devices);
     expect((await kubelet.allocate(resource, 1)).devices).toEqual(first.devices);
+  });
+
+  test('ports have their NUMA node, and a container gets ports of one', async () => {
+    const kubelet = await startKubelet();
+    await startPlugin({ portNumaNodes: [0, 1] });
+    expect((await kubelet.allocate(resource, 2)).devices).toEqual(['port-0', 'port-2']);
+    expect(['port-0', 'port-1'].map((id) => kubelet.numaNode(resource, id))).toEqual([0, 1]);
   });
 
   test('devices stay allocated over restarts of the kubelet', async () => {
