@@ -1,34 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The device plugin as the agent composes it: one pool of ports, offered to the kubelet for as long as it runs. It must
-// not know why ports are healthy or not: the agent says so.
+// The device plugin as the agent composes it: each resource with a server and a registration of its own, offered to the
+// kubelet for as long as it runs. It must not know why ports are healthy or not: the agent says so.
 
+import { join } from 'node:path';
 import type { Logger } from '../lib/log.ts';
-import { hostPaths } from '../lib/names.ts';
-import { allocate } from './allocation.ts';
+import { type HostPaths, hostPaths } from '../lib/names.ts';
 import { HealthGate } from './health-gate.ts';
-import { isVacant } from './pod-directory.ts';
-import { DevicePool } from './pool.ts';
-import { KubeletRegistration } from './registration.ts';
-import { createPluginServer, type OfferedPool } from './server.ts';
+import { KubeletRegistrar } from './kubelet-registrar.ts';
+import { type DevicePluginConfig, type Offer, type OfferDeps, offerPorts, offerSlices } from './offers.ts';
+import { PluginRegistration, type Registrar } from './registration.ts';
+import { createPluginServer } from './server.ts';
+import { WatcherRegistrar } from './watcher-registrar.ts';
 
-/** The part of the agent's configuration that is the device plugin's. */
-export interface DevicePluginConfig {
-  readonly root: string;
-  /** Number of devices. */
-  readonly ports: number;
-  /** Dealt out to the ports in turn. */
-  readonly portNumaNodes: readonly number[];
-  readonly resourceName: string;
-  readonly podDirUid: number;
-  readonly podDirGid: number;
-  readonly podDirMode: number;
-  /** Host path of the tun device node that containers get as /dev/net/tun. */
-  readonly tunDevice: string;
-}
-
-export interface DevicePluginDeps {
-  readonly log: Logger;
+export interface DevicePluginDeps extends OfferDeps {
   /** How long the switch may be away before ports become unhealthy; default 1.5 s. */
   readonly graceMillis?: number;
   /** The same from the start, before the switch was first seen; default 30 s. */
@@ -38,7 +23,7 @@ export interface DevicePluginDeps {
 export interface RunningDevicePlugin {
   /** Whether the switch is there. The kubelet hears at once that it is, and after the grace that it is not. */
   setHealth(healthy: boolean): void;
-  /** The kubelet that is there has accepted us. */
+  /** The kubelet that is there has accepted all our resources. */
   readonly registered: boolean;
   close(): Promise<void>;
 }
@@ -53,37 +38,63 @@ export async function startDevicePlugin(
 ): Promise<RunningDevicePlugin> {
   const paths = hostPaths(config.root);
   const { log } = deps;
-  const pool = new DevicePool({ prefix: 'port-', count: config.ports, numaNodes: config.portNumaNodes });
-  const { resourceName, tunDevice } = config;
-  const owner = { uid: config.podDirUid, gid: config.podDirGid, mode: config.podDirMode };
-  const ports: OfferedPool = {
-    pool,
-    allocate: (containers) => allocate(containers, { pool, resourceName, paths, owner, tunDevice, log }),
-    isVacant: (id) => isVacant(paths, id),
+  const ports = offerPorts(config, paths, log);
+  const offers = [ports, ...config.slices.map((slices) => offerSlices(slices, config, paths, deps))];
+  const registrations = offers.map(
+    (offer) =>
+      new PluginRegistration({
+        registrar: createRegistrar(offer, config, paths, log),
+        endpoint: offer.endpoint,
+        prepare: () => offer.prepare(),
+        log,
+        createServer: (onStreams) =>
+          createPluginServer({
+            pool: offer.pool,
+            allocate: (containers) => offer.allocate(containers),
+            isVacant: (id) => offer.isVacant(id),
+            log,
+            onStreams,
+          }),
+      }),
+  );
+  const stop = async (): Promise<void> => {
+    for (const registration of registrations) await registration.close();
+    for (const offer of offers) await offer.close();
   };
-  const registration = new KubeletRegistration({
-    paths,
-    resourceName,
-    log,
-    createServer: (onStreams) => createPluginServer({ ...ports, log, onStreams }),
-  });
-  await registration.start();
+  try {
+    for (const registration of registrations) await registration.start();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   const gate = new HealthGate({
     graceMillis: deps.graceMillis ?? 1500,
     startGraceMillis: deps.startGraceMillis ?? 30_000,
     onChange: (healthy) => {
       log.info({ healthy }, 'health of the ports');
-      pool.setHealth(healthy);
+      ports.pool.setHealth(healthy);
     },
   });
   return {
     setHealth: (healthy) => gate.set(healthy),
     get registered() {
-      return registration.registered;
+      return registrations.every(({ registered }) => registered);
     },
     close: async () => {
       gate.close();
-      await registration.close();
+      await stop();
     },
   };
+}
+
+function createRegistrar(
+  { resourceName, endpoint }: Offer,
+  config: DevicePluginConfig,
+  paths: HostPaths,
+  log: Logger,
+): Registrar {
+  const directory = paths.pluginsRegistryDir;
+  return config.registration === 'plugin-watcher'
+    ? new WatcherRegistrar({ directory, socketPath: join(directory, endpoint), resourceName, log })
+    : new KubeletRegistrar({ paths, endpoint, resourceName, log });
 }

@@ -26,7 +26,8 @@ export interface PoolOptions {
 }
 
 export class DevicePool {
-  readonly #prefix: string;
+  /** What stands before the number in an id. */
+  readonly prefix: string;
   readonly #ids: readonly string[];
   readonly #rank: ReadonlyMap<string, number>;
   readonly #numaNodes: readonly number[];
@@ -35,7 +36,7 @@ export class DevicePool {
 
   /** `count` devices `<prefix>0`…. */
   constructor({ prefix, count, numaNodes = [], healthy = true }: PoolOptions) {
-    this.#prefix = prefix;
+    this.prefix = prefix;
     this.#ids = Array.from({ length: count }, (_, index) => `${prefix}${index}`);
     this.#rank = new Map(this.#ids.map((id, index) => [id, index]));
     this.#numaNodes = numaNodes;
@@ -85,7 +86,7 @@ export class DevicePool {
     if (unknown !== undefined) {
       throw usvError('USV_DEVICE_UNKNOWN', {
         what: 'a device id',
-        expected: `${this.#prefix}0..${this.#prefix}${this.#ids.length - 1}`,
+        expected: `${this.prefix}0..${this.prefix}${this.#ids.length - 1}`,
         got: JSON.stringify(unknown),
       });
     }

@@ -13,6 +13,9 @@ export const socketPathLimit = 107;
 /** Where a pod finds its ports. */
 export const podMountPath = '/var/run/usvhost';
 
+/** Where a pod finds its memory slices, each a file named after its device id. */
+export const podMemPath = `${podMountPath}/mem`;
+
 /** @throws UsvhostError USV_SOCKET_PATH when the path has more than 107 bytes. */
 export function checkSocketPath(path: string): string {
   const bytes = Buffer.byteLength(path);
@@ -79,9 +82,14 @@ export interface HostPaths {
   podPort(device: string, ifname: string): string;
   readonly statsDir: string;
   readonly stateDir: string;
+  /** Memory slices of pools that name no directory of their own. */
+  readonly memDir: string;
   readonly devicePluginDir: string;
   readonly kubeletSocket: string;
   readonly pluginSocket: string;
+  readonly pluginsRegistryDir: string;
+  /** The device plugins' files of NPWG device information. */
+  readonly deviceInfoDir: string;
 }
 
 /**
@@ -108,8 +116,11 @@ export function hostPaths(root: string): HostPaths {
     podPort: (device, ifname) => join(podDir(device), checkIfname(ifname)),
     statsDir: join(runDir, 'stats'),
     stateDir: join(root, 'var/lib/usvhost'),
+    memDir: join(runDir, 'mem'),
     devicePluginDir,
     kubeletSocket: checkSocketPath(join(devicePluginDir, 'kubelet.sock')),
     pluginSocket: checkSocketPath(join(devicePluginDir, 'usvhost.sock')),
+    pluginsRegistryDir: join(root, 'var/lib/kubelet/plugins_registry'),
+    deviceInfoDir: join(root, 'var/run/k8s.cni.cncf.io/devinfo/dp'),
   };
 }
