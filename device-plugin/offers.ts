@@ -4,8 +4,9 @@
 // socket and its devices. How the kubelet comes to know them is not its business.
 
 import { execFile } from 'node:child_process';
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { UsvhostError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { HostPaths } from '../lib/names.ts';
 import { allocate } from './allocation.ts';
@@ -14,7 +15,7 @@ import { isVacant } from './pod-directory.ts';
 import { DevicePool } from './pool.ts';
 import type { OfferedPool } from './server.ts';
 import { slicePoolName } from './slice-allocation.ts';
-import type { SliceKind } from './slice-directory.ts';
+import { removeOtherPools, type SliceKind } from './slice-directory.ts';
 import { SlicePool, type SlicePoolDeps } from './slice-pool.ts';
 
 /** A pool of memory slices; lib/config/agent.ts describes the fields. */
@@ -110,4 +111,23 @@ function slicePlace(
   const directory = slices.directory ?? (slices.kind === 'hugepages' ? '/dev/hugepages' : undefined);
   if (directory !== undefined) return { base: directory, below: ['usvhost', name] };
   return { base: paths.runDir, below: [basename(paths.memDir), name] };
+}
+
+/** Removes slices of pools that are configured no more, where this configuration has slices or would by default. */
+export function removeOldSlices(config: DevicePluginConfig, paths: HostPaths, log: Logger): void {
+  const kept = new Map<string, Set<string>>([[paths.memDir, new Set()]]);
+  for (const slices of config.slices) {
+    const { base, below } = slicePlace(slices, paths);
+    const directory = join(base, ...below, '..');
+    kept.set(directory, (kept.get(directory) ?? new Set()).add(slicePoolName(slices)));
+  }
+  for (const [directory, names] of kept) {
+    try {
+      const removed = removeOtherPools(directory, names);
+      if (removed.length > 0) log.info({ directory, removed }, 'slices of old pools are removed');
+    } catch (error) {
+      if (!(error instanceof UsvhostError)) throw error;
+      log.warn({ code: error.code }, error.message);
+    }
+  }
 }

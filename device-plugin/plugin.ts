@@ -8,7 +8,14 @@ import type { Logger } from '../lib/log.ts';
 import { type HostPaths, hostPaths } from '../lib/names.ts';
 import { HealthGate } from './health-gate.ts';
 import { KubeletRegistrar } from './kubelet-registrar.ts';
-import { type DevicePluginConfig, type Offer, type OfferDeps, offerPorts, offerSlices } from './offers.ts';
+import {
+  type DevicePluginConfig,
+  type Offer,
+  type OfferDeps,
+  offerPorts,
+  offerSlices,
+  removeOldSlices,
+} from './offers.ts';
 import { PluginRegistration, type Registrar } from './registration.ts';
 import { createPluginServer } from './server.ts';
 import { WatcherRegistrar } from './watcher-registrar.ts';
@@ -62,7 +69,11 @@ export async function startDevicePlugin(
     for (const offer of offers) await offer.close();
   };
   try {
-    for (const registration of registrations) await registration.start();
+    for (const [index, registration] of registrations.entries()) {
+      await registration.start();
+      // The first socket is ours: no other agent has this root.
+      if (index === 0) removeOldSlices(config, paths, log);
+    }
   } catch (error) {
     await stop();
     throw error;

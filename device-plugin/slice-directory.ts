@@ -3,7 +3,7 @@
 // The directory of a pool's slices: on memory of the right kind, private, and with room. It looks and makes directories;
 // the files are slice-file's.
 
-import { lstatSync, mkdirSync, statfsSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../lib/errno.ts';
 import { usvError, usvFailure } from '../lib/errors.ts';
@@ -50,6 +50,24 @@ function checkPrivate(path: string): void {
     expected: `a directory of user ${own} with mode 0700`,
     got: `mode ${mode.toString(8)} of user ${uid}`,
   });
+}
+
+/**
+ * Removes directories of pools that are not kept from a private directory, so that their memory comes back as soon as no
+ * pod has it mounted. Returns the names. Throws USV_IO.
+ */
+export function removeOtherPools(directory: string, kept: ReadonlySet<string>): string[] {
+  if (!existsSync(directory)) return [];
+  checkPrivate(directory);
+  const others = readdirSync(directory).filter((name) => /^[a-z]+-\d+Mi$/.test(name) && !kept.has(name));
+  try {
+    for (const name of others) rmSync(join(directory, name), { recursive: true });
+  } catch (error) {
+    throw usvFailure('USV_IO', `cannot remove old slices in ${directory}: ${errnoOf(error)}`, {
+      cause: error,
+    });
+  }
+  return others;
 }
 
 /**

@@ -167,6 +167,16 @@ groupNeeds('fallocate', 'taskset')('memory slices', () => {
     expect(firstBytes(file('shm-4Mi-1'))).toBe('\0'.repeat(8));
   });
 
+  test('slices of a pool that is configured no more are removed, what is no pool stays', async () => {
+    const plugin = await startPlugin({ count: 1 });
+    await healthy(1);
+    await plugin.close();
+    mkdirSync(join(memory, 'usvhost/notes'));
+    await startPlugin({ sizeMi: 8, count: 1 });
+    await healthy(1, 'usvhost.io/shm-8Mi');
+    expect(readdirSync(join(memory, 'usvhost')).sort()).toEqual(['notes', 'shm-8Mi']);
+  });
+
   test('without room for all, those that were made are offered, and the log says why', async () => {
     // Room beside the reserve of 256 MiB: for two, then for one more at the next attempt.
     let left = 2;
