@@ -34,8 +34,6 @@ export interface SlicePoolDeps {
   readonly run: RunProgram;
   /** Memory that this process may still have, in bytes. */
   readonly availableBytes: () => number;
-  /** Where the kernel describes NUMA nodes; default /sys/devices/system/node. */
-  readonly nodesDir?: string;
 }
 
 export class SlicePool {
@@ -93,7 +91,7 @@ export class SlicePool {
     const plans = containers.map((ids) => this.devices.ofContainer(ids));
     const wanted = this.devices.order(plans.flat());
     await this.#inTurn(async () => {
-      for (const id of wanted) if (!this.#fresh.has(id)) await this.#make(id);
+      for (const id of wanted) if (!this.#isReady(id)) await this.#make(id);
       for (const id of wanted) this.#fresh.delete(id);
     }).catch((error: unknown) => {
       this.#fillLater(error);
@@ -101,6 +99,12 @@ export class SlicePool {
     });
     const place = { name: slicePoolName(this.#config), directory: this.#directory };
     return plans.map((ids) => respondWithSlices(ids, { ...place, resourceName: this.#resourceName }));
+  }
+
+  // A runtime would make a directory of a file that somebody has removed.
+  #isReady(id: string): boolean {
+    const stat = lstatSync(this.#path(id), { throwIfNoEntry: false });
+    return this.#fresh.has(id) && stat?.isFile() === true && stat.size === this.#bytes;
   }
 
   #path(id: string): string {
@@ -169,7 +173,7 @@ export class SlicePool {
       await giveUpSliceFile(this.#path(id));
       checkRoom(this.#config.kind, directory, this.#bytes, this.#deps.availableBytes());
       const node = this.devices.numaNode(id);
-      const cpus = node === undefined ? undefined : cpusOfNode(node, this.#deps.nodesDir);
+      const cpus = node === undefined ? undefined : cpusOfNode(node);
       await makeSliceFile({ path: this.#path(id), bytes: this.#bytes, cpus }, this.#deps.run);
       this.#fresh.add(id);
       this.devices.setHealth(true, [id]);

@@ -12,6 +12,7 @@ import {
   readdirSync,
   readFileSync,
   readSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -142,6 +143,14 @@ groupNeeds('fallocate', 'taskset')('memory slices', () => {
     // The memory of the old file is free, although it is open.
     expect(readFileSync(kept)).toHaveLength(0);
     closeSync(kept);
+  });
+
+  test('a file that somebody removed is made again before it is given out', async () => {
+    await startPlugin();
+    await healthy(3);
+    rmSync(join(memory, 'usvhost'), { recursive: true });
+    const { devices } = await kubelet.allocate(resource, 2);
+    for (const id of devices) expect(statSync(file(id)).size).toBe(4 * mebibyte);
   });
 
   test('slices that were never used are preferred', async () => {
