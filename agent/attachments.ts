@@ -11,7 +11,7 @@ import type { Attachment, AttachmentKey, AttachmentState, AttachmentStore } from
 import { usvFailure } from '../lib/errors.ts';
 
 /** Number of the schema, in SQLite's user_version. */
-const schemaVersion = 1;
+const schemaVersion = 2;
 
 const schema = `
   CREATE TABLE attachments (
@@ -27,6 +27,7 @@ const schema = `
     state TEXT NOT NULL CHECK (state IN ('adding', 'ready', 'deleting')),
     ipam_config TEXT,
     boot_id TEXT NOT NULL,
+    pod_role TEXT NOT NULL CHECK (pod_role IN ('client', 'server')),
     PRIMARY KEY (container_id, ifname),
     UNIQUE (device, ifname)
   ) STRICT, WITHOUT ROWID;
@@ -103,11 +104,25 @@ export class Attachments implements AttachmentStore {
   }
 
   put(a: Attachment): void {
-    const sql = `INSERT INTO attachments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    const sql = `INSERT INTO attachments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (container_id, ifname) DO UPDATE SET port = excluded.port, device = excluded.device,
       network = excluded.network, netns = excluded.netns, mac = excluded.mac, mtu = excluded.mtu,
-      endpoint = excluded.endpoint, state = excluded.state, ipam_config = excluded.ipam_config`;
-    const { containerId, ifname, port, device, network, netns, mac, mtu, endpoint, state, ipamConfig } = a;
+      endpoint = excluded.endpoint, state = excluded.state, ipam_config = excluded.ipam_config,
+      pod_role = excluded.pod_role`;
+    const {
+      containerId,
+      ifname,
+      port,
+      device,
+      network,
+      netns,
+      mac,
+      mtu,
+      endpoint,
+      state,
+      ipamConfig,
+      podRole,
+    } = a;
     this.#db
       .prepare(sql)
       .run(
@@ -123,6 +138,7 @@ export class Attachments implements AttachmentStore {
         state,
         ipamConfig,
         this.#bootId,
+        podRole,
       );
     this.#db.prepare('DELETE FROM buried_ports WHERE port = ?').run(port);
   }
@@ -185,6 +201,7 @@ function toAttachment(row: Row): Attachment {
     mac: text(row, 'mac'),
     mtu: Number(row['mtu']),
     endpoint: text(row, 'endpoint') === 'socket' ? 'socket' : 'tap',
+    podRole: text(row, 'pod_role') === 'server' ? 'server' : 'client',
     state: stateOf(text(row, 'state')),
     ipamConfig: typeof ipamConfig === 'string' ? ipamConfig : null,
   };

@@ -19,8 +19,10 @@ import { Switch } from '../proto/load.ts';
 import type { Peer } from '../proto/status.ts';
 import { dial } from '../proto/unix.ts';
 
-/** The pod's end may run as any user; the directory decides who reaches the socket. */
-const socketMode = 0o666;
+/** The pod's end may run as any user; the directory decides who reaches the socket, or may make it. */
+const modes = { client: 0o666, server: 0o777 } as const;
+/** What the switch does when the pod has a role. */
+const switchRoles = { client: 'listen', server: 'connect' } as const;
 
 /** Longer than the longest pause of proto/unix.ts between two attempts to connect. */
 const connectMillis = 250;
@@ -42,8 +44,8 @@ export class SwitchClient implements SwitchPorts {
     this.#deadlineMillis = options.deadlineMillis ?? 5000;
   }
 
-  async addPort({ name, mac, mtu }: WantedPort): Promise<void> {
-    const spec = { name, mac, mtu, socket_mode: socketMode };
+  async addPort({ name, mac, mtu, podRole }: WantedPort): Promise<void> {
+    const spec = { name, mac, mtu, socket_mode: modes[podRole], role: switchRoles[podRole] };
     await this.#call((deadline, done) => this.#client.AddPort(spec, { deadline }, done));
   }
 
@@ -54,9 +56,12 @@ export class SwitchClient implements SwitchPorts {
     return removed;
   }
 
-  async hasPort({ name, mac, mtu }: WantedPort): Promise<boolean> {
+  async hasPort({ name, mac, mtu, podRole }: WantedPort): Promise<boolean> {
     const ports = await this.#list();
-    return ports.some(({ spec }) => spec?.name === name && spec.mac === mac && spec.mtu === mtu);
+    const role = switchRoles[podRole];
+    return ports.some(
+      ({ spec }) => spec?.name === name && spec.mac === mac && spec.mtu === mtu && spec.role === role,
+    );
   }
 
   async ping(): Promise<void> {

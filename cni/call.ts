@@ -3,7 +3,7 @@
 // What every verb gets: the request of the shim, its hands, and the node's state. Interfaces only; the agent supplies
 // the store and the switch.
 
-import type { AttachmentStore } from './attachment.ts';
+import type { AttachmentStore, PodRole } from './attachment.ts';
 import type { CniVersion } from './config.ts';
 import type { Command } from './environment.ts';
 import type { Steps } from './session.ts';
@@ -14,6 +14,7 @@ export interface WantedPort {
   readonly name: string;
   readonly mac: string;
   readonly mtu: number;
+  readonly podRole: PodRole;
 }
 
 /** The switch as the verbs see it. Each call throws USV_SWITCH_UNREACHABLE when nobody answers in time. */

@@ -22,7 +22,7 @@ export function portDocument(
       pod: `${podMountPath}/${attachment.ifname}/vhost.sock`,
       host: hostPaths(root).portSocket(attachment.port),
     },
-    podRole: 'client',
+    podRole: attachment.podRole,
     mac: attachment.mac,
     mtu: attachment.mtu,
     queues: config.queues,

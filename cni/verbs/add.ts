@@ -105,6 +105,7 @@ function makePlan(call: Call, deps: CniDeps): Plan {
       mac: config.runtimeConfig?.mac ?? config.mac ?? derivedMac(key.containerId, ifname),
       mtu: config.mtu,
       endpoint: config.endpoint,
+      podRole: config.podRole,
       state: 'adding',
       ipamConfig: delegation === undefined ? null : JSON.stringify(call.input),
     },
@@ -168,9 +169,9 @@ async function bothEnded<A, B>(first: Promise<A>, second: Promise<B>): Promise<[
 
 // Uses no step of the shim, whose hands are with the address plugin meanwhile.
 async function makePort(steps: Steps, deps: CniDeps, { attachment }: Plan, undo: UndoStack): Promise<void> {
-  const { port, mac, mtu } = attachment;
+  const { port, mac, mtu, podRole } = attachment;
   undo.push('port of the switch', () => removePort(steps, deps, port));
-  await deps.switchPorts.addPort({ name: port, mac, mtu });
+  await deps.switchPorts.addPort({ name: port, mac, mtu, podRole });
 }
 
 async function writePort(steps: Steps, deps: CniDeps, plan: Plan, addresses: Addresses): Promise<void> {
@@ -187,8 +188,10 @@ async function bindPort(steps: Steps, attachment: Attachment, undo: UndoStack): 
   undo.push('directory of the pod', async () => {
     await unless(['ENOENT'], steps.rmdir(paths.podPort));
   });
-  // Read-only, so that the pod, whatever its user, cannot touch the socket's name or port.json.
-  await steps.bindReadOnly(paths.portDir, paths.podPort);
+  // Read-only, so that the pod, whatever its user, cannot touch the socket's name or port.json; where the pod listens, it has
+  // to make the socket (docs/decisions/001-pod-as-server.md).
+  if (attachment.podRole === 'client') await steps.bindReadOnly(paths.portDir, paths.podPort);
+  else await steps.bindWritable(paths.portDir, paths.podPort);
   undo.push('bind mount', () => steps.unmount(paths.podPort));
 }
 

@@ -47,11 +47,11 @@ export async function check(call: Call, deps: CniDeps): Promise<void> {
   }
   await checkMount(call.steps, record);
   if (record.endpoint === 'tap') await checkTap(call.steps, record, addresses);
-  const { port: name, mac, mtu } = record;
+  const { port: name, mac, mtu, podRole } = record;
   same(
     `${name} of the switch`,
     'a port',
-    (await deps.switchPorts.hasPort({ name, mac, mtu })) ? 'a port' : 'none',
+    (await deps.switchPorts.hasPort({ name, mac, mtu, podRole })) ? 'a port' : 'none',
   );
 }
 
@@ -81,6 +81,8 @@ async function checkMount(steps: Steps, record: Attachment): Promise<void> {
   const source = await present(paths.portDir, steps.stat(paths.portDir));
   const where = `the directory ${paths.portDir}`;
   same(paths.podPort, where, place.identity === source.identity ? where : 'another one');
+  // Where the pod listens, the socket is there when the pod wants it, and port.json is the pod's to lose.
+  if (record.podRole === 'server') return;
   const socket = await present(paths.portSocket, steps.stat(paths.portSocket));
   same(
     paths.portSocket,

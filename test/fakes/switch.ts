@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A switch without a data plane for tests of its clients: a real gRPC server of proto/switch.proto on the root's real
-// socket, real port directories and listening vhost.sock files. It can be stopped, restarted empty, and made to refuse.
+// socket, real port directories and listening vhost.sock files; a port that connects only has its directory. It can be stopped, restarted empty, and made to refuse.
 
-import { mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server as NetServer } from 'node:net';
 import { Server, type ServerWritableStream } from '@grpc/grpc-js';
 import { type ErrorCode, usvFailure } from '../../lib/errors.ts';
@@ -40,8 +40,15 @@ export async function startFakeSwitch(root: string): Promise<FakeSwitch> {
   const wirePort = (spec: PortSpec__Output) => ({
     spec,
     socket_path: paths.portSocket(spec.name),
-    state: 'listening',
+    state: spec.role === 'connect' ? 'connecting' : 'listening',
   });
+
+  const listen = async (name: string): Promise<void> => {
+    rmSync(paths.portSocket(name), { force: true });
+    const socket = createServer((connection) => connection.destroy());
+    await new Promise<void>((resolve) => socket.listen(paths.portSocket(name), resolve));
+    sockets.set(name, socket);
+  };
 
   const addPort = async (spec: PortSpec__Output) => {
     const code = refusal;
@@ -53,10 +60,8 @@ export async function startFakeSwitch(root: string): Promise<FakeSwitch> {
     }
     if (known === undefined) {
       mkdirSync(paths.portDir(spec.name), { recursive: true, mode: 0o755 });
-      rmSync(paths.portSocket(spec.name), { force: true });
-      const socket = createServer((connection) => connection.destroy());
-      await new Promise<void>((resolve) => socket.listen(paths.portSocket(spec.name), resolve));
-      sockets.set(spec.name, socket);
+      if (spec.role === 'connect') chmodSync(paths.portDir(spec.name), 0o1777);
+      else await listen(spec.name);
       ports.set(spec.name, spec);
       for (const waiter of waiters) waiter();
     }

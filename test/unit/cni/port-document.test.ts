@@ -17,13 +17,17 @@ const attachment: Attachment = {
   mac: '02:00:00:00:00:0a',
   mtu: 9000,
   endpoint: 'tap',
+  podRole: 'client',
   state: 'adding',
   ipamConfig: null,
 };
 
-test.each(['tap', 'socket'] as const)('the document of a %s keeps the contract', (endpoint) => {
+test.each([
+  ['tap', 'client'],
+  ['socket', 'server'],
+] as const)('the document of a %s whose pod is the %s keeps the contract', (endpoint, podRole) => {
   const ips = [{ address: '10.1.2.3/24', gateway: '10.1.2.1' }, { address: 'fd00::1/64' }];
-  const text = portDocument('/srv', { ...attachment, endpoint }, { queues: 1, queueSize: 256 }, ips);
+  const text = portDocument('/srv', { ...attachment, endpoint, podRole }, { queues: 1, queueSize: 256 }, ips);
   const value: unknown = JSON.parse(text);
   // Nothing is left out by the reader.
   expect(portContractSchema.parse(value)).toEqual(value);
@@ -34,7 +38,7 @@ test.each(['tap', 'socket'] as const)('the document of a %s keeps the contract',
       pod: '/var/run/usvhost/net1/vhost.sock',
       host: '/srv/run/usvhost/ports/p0123456789abcd/vhost.sock',
     },
-    podRole: 'client',
+    podRole,
     mac: '02:00:00:00:00:0a',
     mtu: 9000,
     queues: 1,
