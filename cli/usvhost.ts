@@ -11,9 +11,10 @@ import description from '../package.json' with { type: 'json' };
 import * as agent from './commands/agent.ts';
 import * as dataplane from './commands/dataplane.ts';
 import * as demo from './commands/demo.ts';
+import * as install from './commands/install.ts';
 import * as switchCommand from './commands/switch.ts';
 
-const commands = [switchCommand, agent, dataplane, demo];
+const commands = [switchCommand, agent, dataplane, install, demo];
 
 function createProgram(): Command {
   const program = new Command('usvhost')

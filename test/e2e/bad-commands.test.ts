@@ -170,6 +170,33 @@ const table: readonly Bad[] = [
     },
   ]),
   {
+    name: 'a network that is no list to chain into',
+    args: ['install', '--root', 'ROOT', '--chain', '/net.conf'],
+    files: { 'net.conf': '{"cniVersion":"1.0.0","name":"n","type":"bridge"}' },
+    code: 'USV_CONFIG',
+    says: ['/net.conf', 'single plugin bridge', 'NAME.conflist'],
+  },
+  {
+    name: 'options of a chain without a chain',
+    args: ['install', '--root', 'ROOT', '--chain-config', '{}'],
+    code: 'USV_USAGE',
+    says: ['--chain-config'],
+  },
+  {
+    name: 'options of a chain that the plugin does not know',
+    args: ['install', '--root', 'ROOT', '--chain', '/net.conflist', '--chain-config', '{"colour":"blue"}'],
+    files: { 'net.conflist': '{"cniVersion":"1.0.0","name":"n","plugins":[{"type":"bridge"}]}' },
+    code: 'USV_CNI_FIELD',
+    says: ['colour'],
+  },
+  {
+    name: 'a plugin to install that is none',
+    args: ['install', '--root', 'ROOT', '--shim', 'ROOT/shim'],
+    files: { shim: '#!/bin/sh' },
+    code: 'USV_CONFIG',
+    says: ['/shim', 'CNI plugin'],
+  },
+  {
     name: 'a demo of no length',
     args: ['demo', '--seconds', '0'],
     code: 'USV_USAGE',
