@@ -61,7 +61,7 @@ export function readNetns(request: ShimRequest): string {
 }
 
 /** CNI_ARGS is `K=V;K=V`. Throws USV_CNI_ENV for anything else. */
-export function readArgs(request: ShimRequest): ReadonlyMap<string, string> {
+function readArgs(request: ShimRequest): ReadonlyMap<string, string> {
   const pairs = (request.args ?? '').split(';').filter((pair) => pair !== '');
   return new Map(
     pairs.map((pair) => {
@@ -76,6 +76,16 @@ export function readArgs(request: ShimRequest): ReadonlyMap<string, string> {
       return [key, value] as const;
     }),
   );
+}
+
+/** The pod of the call, from the keys that container runtimes for Kubernetes give in CNI_ARGS. Throws USV_CNI_ENV. */
+export function readPod(
+  request: ShimRequest,
+): { readonly namespace: string; readonly name: string } | undefined {
+  const args = readArgs(request);
+  const namespace = args.get('K8S_POD_NAMESPACE') ?? '';
+  const name = args.get('K8S_POD_NAME') ?? '';
+  return namespace === '' || name === '' ? undefined : { namespace, name };
 }
 
 function required(name: string, value: string | undefined): string {

@@ -14,6 +14,7 @@ export function portDocument(
   attachment: Attachment,
   config: Pick<PluginConfig, 'queues' | 'queueSize'>,
   ips: readonly CniIp[],
+  pod: PortContract['pod'],
 ): string {
   const document: PortContract = {
     version: 1,
@@ -29,6 +30,7 @@ export function portDocument(
     queueSize: config.queueSize,
     ips: ips.map(({ address }) => address),
     endpoint: attachment.endpoint,
+    ...(pod === undefined ? {} : { pod }),
   };
   return `${JSON.stringify(document)}\n`;
 }

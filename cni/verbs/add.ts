@@ -5,11 +5,12 @@
 
 import { usvError, usvFailure } from '../../lib/errors.ts';
 import { hostPaths } from '../../lib/names.ts';
+import type { PortContract } from '../../lib/port-contract.ts';
 import { contains, derivedMac, parseAddress, parseCidr } from '../addresses.ts';
 import { type Attachment, attachmentPaths, attachmentPort, tapAlias } from '../attachment.ts';
 import type { Call, CniDeps } from '../call.ts';
 import { givenDevice, ownAddresses, type PluginConfig, readConfig } from '../config.ts';
-import { readArgs, readAttachment, readNetns } from '../environment.ts';
+import { readAttachment, readNetns, readPod } from '../environment.ts';
 import { type Delegation, ipamAdd, ipamDel } from '../ipam.ts';
 import { portDocument } from '../port-document.ts';
 import {
@@ -28,6 +29,8 @@ import { dismantle, removePort } from './del.ts';
 interface Plan {
   readonly attachment: Attachment;
   readonly config: PluginConfig;
+  /** For people who look at the port. */
+  readonly pod: PortContract['pod'];
   readonly delegation: Delegation | undefined;
   /** What the plugins before us in the list gave. */
   readonly previous: CniResult | undefined;
@@ -74,7 +77,7 @@ export async function add(call: Call, deps: CniDeps): Promise<Record<string, unk
 
 function makePlan(call: Call, deps: CniDeps): Plan {
   const config = readConfig(call.input);
-  readArgs(call.request);
+  const pod = readPod(call.request);
   const env = readAttachment(call.request);
   const netns = readNetns(call.request);
   const ifname = config.ifName ?? env.ifname;
@@ -94,6 +97,7 @@ function makePlan(call: Call, deps: CniDeps): Plan {
       : { plugin: config.ipam.type, input: call.input, version: call.version };
   return {
     config,
+    pod,
     delegation,
     previous: config.prevResult === undefined ? undefined : readPrevious(config.prevResult),
     attachment: {
@@ -177,7 +181,7 @@ async function makePort(steps: Steps, deps: CniDeps, { attachment }: Plan, undo:
 async function writePort(steps: Steps, deps: CniDeps, plan: Plan, addresses: Addresses): Promise<void> {
   const { attachment } = plan;
   const paths = attachmentPaths(attachment.port, attachment.device, attachment.ifname);
-  const document = portDocument(deps.root, attachment, plan.config, addresses.ips);
+  const document = portDocument(deps.root, attachment, plan.config, addresses.ips, plan.pod);
   await steps.writeFile(paths.portJson, { mode: 0o644, uid: 0, gid: 0 }, document);
 }
 

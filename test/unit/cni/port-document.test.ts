@@ -27,7 +27,13 @@ test.each([
   ['socket', 'server'],
 ] as const)('the document of a %s whose pod is the %s keeps the contract', (endpoint, podRole) => {
   const ips = [{ address: '10.1.2.3/24', gateway: '10.1.2.1' }, { address: 'fd00::1/64' }];
-  const text = portDocument('/srv', { ...attachment, endpoint, podRole }, { queues: 1, queueSize: 256 }, ips);
+  const text = portDocument(
+    '/srv',
+    { ...attachment, endpoint, podRole },
+    { queues: 1, queueSize: 256 },
+    ips,
+    undefined,
+  );
   const value: unknown = JSON.parse(text);
   // Nothing is left out by the reader.
   expect(portContractSchema.parse(value)).toEqual(value);
@@ -47,4 +53,10 @@ test.each([
     endpoint,
   });
   expect(text.endsWith('}\n')).toBe(true);
+});
+
+test('it names the pod where the runtime does', () => {
+  const pod = { namespace: 'default', name: 'app-0' };
+  const text = portDocument('/', attachment, { queues: 1, queueSize: 256 }, [], pod);
+  expect(portContractSchema.parse(JSON.parse(text)).pod).toEqual(pod);
 });
