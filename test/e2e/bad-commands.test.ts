@@ -197,6 +197,24 @@ const table: readonly Bad[] = [
     says: ['/shim', 'CNI plugin'],
   },
   {
+    name: 'ports of a node without a switch',
+    args: ['ports', '--root', 'ROOT'],
+    code: 'USV_SWITCH_UNREACHABLE',
+    says: ['/run/usvhost/switch.sock'],
+  },
+  {
+    name: 'a doctor for two at once',
+    args: ['doctor', '--root', 'ROOT', '--node', '--port', 'p'],
+    code: 'USV_USAGE',
+    says: ['--port', '--pod', '--node'],
+  },
+  {
+    name: 'a doctor for a pod without a namespace',
+    args: ['doctor', '--root', 'ROOT', '--pod', 'app'],
+    code: 'USV_USAGE',
+    says: ['--pod', 'NAMESPACE/NAME'],
+  },
+  {
     name: 'a demo of no length',
     args: ['demo', '--seconds', '0'],
     code: 'USV_USAGE',

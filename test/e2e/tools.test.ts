@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The commands for people on a real node with one pod: what they say while all is well.
+// The commands for people on a real node with one pod: what they say while all is well, and when something is broken.
 
 import { afterAll, beforeAll, expect } from '@jest/globals';
 import { type Pod, RealNode } from './node.ts';
@@ -61,4 +61,77 @@ testHere(
     expect(absent.stdout).toContain('ENOENT');
   },
   120_000,
+);
+
+testHere(
+  'ports: the pod, its driver and what it negotiated',
+  async () => {
+    await connected(async () => {
+      const { status, stdout, stderr } = await run('ports', '--root', node.paths.root, '--json');
+      expect([status, stderr]).toEqual([0, '']);
+      expect(JSON.parse(stdout)).toEqual({
+        ports: [
+          expect.objectContaining({
+            port,
+            state: 'up',
+            peer: true,
+            ifname: 'net1',
+            pod: { namespace: 'default', name: 'app-0' },
+            features: expect.arrayContaining(['VERSION_1']),
+            tx: { packetsPerSecond: 0, bitsPerSecond: 0 },
+            drops: {},
+          }),
+        ],
+      });
+    });
+    const watching = usvhost(['ports', '--root', node.paths.root, '--watch'], { stdin: '' });
+    await watching.until(() => watching.stdout.split('default/app-0').length > 2, 'it had looked twice');
+    expect((await watching.stop('SIGINT')).status).toBe(0);
+  },
+  120_000,
+);
+
+interface Diagnosis {
+  readonly healthy: boolean;
+  readonly firstBroken: { readonly what: string; readonly says: string; readonly todo: string } | null;
+}
+
+async function doctor(...args: readonly string[]): Promise<Diagnosis> {
+  const { status, stdout, stderr } = await node.inside(
+    'doctor',
+    '--root',
+    node.paths.root,
+    '--json',
+    ...args,
+  );
+  expect(stderr).toBe('');
+  const diagnosis = JSON.parse(stdout) as Diagnosis;
+  expect(status).toBe(diagnosis.healthy ? 0 : 1);
+  return diagnosis;
+}
+
+testHere(
+  'doctor: each broken link by name, and what is left',
+  async () => {
+    expect((await doctor()).firstBroken).toMatchObject({ what: 'CNI plugin' });
+    expect((await run('install', '--root', node.paths.root)).status).toBe(0);
+    await connected(async () => {
+      expect((await doctor('--pod', 'default/app-0')).firstBroken).toBeNull();
+      expect((await doctor('--port', port)).firstBroken).toBeNull();
+      expect((await doctor('--node')).firstBroken).toBeNull();
+    });
+    expect((await doctor()).firstBroken).toMatchObject({ what: `${port}: driver` });
+    expect((await doctor('--pod', 'default/other')).firstBroken).toMatchObject({ what: 'pod' });
+
+    await node.control.removePort(port);
+    const { says, todo } = (await doctor('--node')).firstBroken ?? { says: '', todo: '' };
+    expect(says).toContain(port);
+    expect(todo).toBe(`umount ${node.paths.podPort(pod.device, 'net1')}`);
+
+    await node.killSwitch();
+    const words = await node.inside('doctor', '--root', node.paths.root);
+    expect(words.status).toBe(1);
+    expect(words.stdout).toMatch(/\nfirst broken\nwrong +switch .*\n.*→ usvhost switch --root/);
+  },
+  240_000,
 );
