@@ -37,8 +37,10 @@ export async function checkPort(given: string, options: CheckOptions = {}): Prom
   if (place.state === 'wrong') return { directory, conforms: false, findings: [place] };
   const socketPath = join(directory, 'vhost.sock');
   const { findings: document, contract } = checkPortJson(directory);
-  const socket = checkSocket(socketPath);
-  const backEnd = socket.state === 'wrong' ? undefined : await checkBackEnd(socketPath, options.millis);
+  const listens = contract?.podRole === 'server';
+  const socket = checkSocket(socketPath, listens);
+  const asked = socket.state === 'ok' && !listens;
+  const backEnd = asked ? await checkBackEnd(socketPath, options.millis) : undefined;
   const findings = [
     place,
     ...document,
@@ -55,8 +57,9 @@ export async function checkPort(given: string, options: CheckOptions = {}): Prom
   };
 }
 
-function devargs(path: string, { mac, queueSize }: PortContract): string {
-  return `net_virtio_user0,path=${path},mac=${mac},queue_size=${queueSize}`;
+function devargs(path: string, { mac, queueSize, podRole }: PortContract): string {
+  const role = podRole === 'server' ? ',server=1' : '';
+  return `net_virtio_user0,path=${path},mac=${mac},queue_size=${queueSize}${role}`;
 }
 
 function checkDirectory(directory: string): Finding {
@@ -73,7 +76,8 @@ function checkDirectory(directory: string): Finding {
   }
 }
 
-function checkSocket(path: string): Finding {
+/** `listens`: the pod makes the socket and the switch connects, which only the two of them can try. */
+function checkSocket(path: string, listens: boolean): Finding {
   const what = 'socket';
   const bytes = Buffer.byteLength(path);
   if (bytes > socketPathLimit) {
@@ -81,10 +85,12 @@ function checkSocket(path: string): Finding {
     return wrong(what, says, 'bind the directory at a shorter path');
   }
   try {
-    if (lstatSync(path).isSocket()) return ok(what, path);
+    if (lstatSync(path).isSocket()) return ok(what, listens ? `${path}, where the pod listens` : path);
     return wrong(what, `${path} is not a socket`, 'delete the pod so that its port is made anew');
   } catch (error) {
     if (errnoOf(error) === '') throw error;
+    if (listens && errnoOf(error) === 'ENOENT')
+      return note(what, 'no driver of the pod listens yet', 'start the driver in the pod');
     const todo = 'start `usvhost switch`; the agent then adds the port again. If it runs, delete the pod';
     return wrong(what, `${path}: ${errnoOf(error)}`, todo);
   }

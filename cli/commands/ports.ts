@@ -12,7 +12,7 @@ Examples:
   usvhost ports --json                      one JSON document; with --watch one a line
   usvhost ports --root /tmp/node            of a node beside an installed one
 
-tx is what the pod sent, rx what was delivered to it. A port's state is listening (no driver), handshake or up. Drops are named
+tx is what the pod sent, rx what was delivered to it. A port's state is listening or connecting (no driver), handshake or up. Drops are named
 counters since the port was made; docs/ports.md says what each means. Needs to be root, as the switch's socket does.`;
 
 interface Flags {

@@ -36,8 +36,11 @@ function checkDirectory(paths: HostPaths, name: string): Finding {
   const stat = lstatSync(directory, { throwIfNoEntry: false });
   const todo = 'delete the pod so that its port is made anew';
   if (stat?.isDirectory() !== true) return wrong(what, `there is no directory ${directory}`, todo);
-  const bad = checkPortJson(directory).findings.find(({ state }) => state === 'wrong');
+  const { findings, contract } = checkPortJson(directory);
+  const bad = findings.find(({ state }) => state === 'wrong');
   if (bad !== undefined) return wrong(what, `${bad.what}: ${bad.says}`, bad.todo ?? todo);
+  // A pod that listens makes its socket itself; that nobody is connected is the next link but one.
+  if (contract?.podRole === 'server') return ok(what, `${directory} with port.json, the pod listens`);
   if (lstatSync(paths.portSocket(name), { throwIfNoEntry: false })?.isSocket() === true)
     return ok(what, `${directory} with port.json and socket`);
   return wrong(

@@ -53,7 +53,7 @@ function portLine(
   return {
     port: name,
     state: port.state,
-    peer: port.state !== 'listening',
+    peer: port.state === 'handshake' || port.state === 'up',
     connections: Number(port.connections),
     pod: contract?.pod ?? null,
     ifname: contract?.ifname ?? null,

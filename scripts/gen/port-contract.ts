@@ -86,7 +86,7 @@ ${generatedNote('lib/port-contract.ts')}
 
 Whoever runs in a pod finds each of its ports in a directory \`/var/run/usvhost/<ifname>/\`: the vhost-user socket
 \`vhost.sock\`, and \`port.json\`, which says what the port is like. The node writes the file by rename before any container of the pod
-starts, and the pod sees it read-only. [port-contract.schema.json](port-contract.schema.json) is its JSON Schema.
+starts; a pod that connects sees the directory read-only. [port-contract.schema.json](port-contract.schema.json) is its JSON Schema.
 
 Readers ignore keys that they do not know, and refuse a \`version\` that they do not know. Within a version keys are only added.
 
@@ -110,8 +110,8 @@ does not. It changes nothing.
 | \`name\` | the directory is named as \`ifname\`, or on the node as the port |
 | \`socket paths\` | at most 107 bytes, \`socket.pod\` in a directory of the interface's name |
 | \`MAC\`, \`MTU\`, \`queues\`, \`addresses\` | values that a driver and a kernel can use: unicast; at least 1280 with IPv6, at most 2030 with a tap; a power of two; addresses with prefix, none twice |
-| \`socket\` | a socket, its path at most 107 bytes |
-| \`back-end\` | it answers GET_FEATURES within 5 s; one that has a driver refuses a second one, and is reported as in use, not as wrong |
+| \`socket\` | a socket, its path at most 107 bytes; where the pod listens it may not be there yet |
+| \`back-end\` | it answers GET_FEATURES within 5 s; one that has a driver refuses a second one, and is reported as in use, not as wrong; not asked where the pod listens |
 | \`features\`, \`protocol features\` | by name; VERSION_1 is needed |
 | \`tap\` | with \`"endpoint": "tap"\`, seen from inside the pod, the interface is there |
 

@@ -73,6 +73,17 @@ test('from the node the directory has the name of the port, and the tap cannot b
   expect([result.conforms, only(result, 'skipped')]).toEqual([true, ['tap']]);
 });
 
+test('a pod that listens makes the socket itself, and nobody else connects to it', async () => {
+  const directory = await port({ podRole: 'server' }, () => {
+    throw new Error('nobody may connect');
+  });
+  const result = await check(directory);
+  expect([result.conforms, only(result, 'ok').length]).toEqual([true, result.findings.length]);
+  expect(result.devargs).toContain(',server=1');
+  rmSync(join(directory, 'vhost.sock'));
+  expect(only(await check(directory), 'note')).toEqual(['socket']);
+});
+
 describe('what is wrong in port.json', () => {
   test.each([
     ['the version', { version: 2 }, 'port.json', 'version'],

@@ -40,10 +40,10 @@ export function mountOf(port: string, more: Partial<PortMount> = {}): PortMount 
   return { point: `/pods/port-0/net1`, device: 'port-0', ifname: 'net1', port, orphaned: false, ...more };
 }
 
-/** The directory of a port with its port.json. */
-export function writePort(paths: HostPaths, name: string): void {
+/** The directory of a port with its port.json, `more` over a good one. */
+export function writePort(paths: HostPaths, name: string, more: Partial<PortContract> = {}): void {
   mkdirSync(paths.portDir(name), { recursive: true });
   const host = paths.portSocket(name);
-  const document: PortContract = { ...contract, socket: { ...contract.socket, host } };
+  const document: PortContract = { ...contract, socket: { ...contract.socket, host }, ...more };
   writeFileSync(`${paths.portDir(name)}/port.json`, JSON.stringify(document));
 }

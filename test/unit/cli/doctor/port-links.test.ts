@@ -89,6 +89,13 @@ test.each<[string, (state: PortState) => Partial<PortState>, string, string]>([
   expect(findings.filter(({ state }) => state === 'wrong')).toHaveLength(1);
 });
 
+test('a pod that listens need not have a socket yet', () => {
+  const { paths } = good;
+  writePort(paths, 'p0', { podRole: 'server' });
+  rmSync(paths.portSocket('p0'));
+  expect(portLinks('p0', good).map(({ state }) => state)).not.toContain('wrong');
+});
+
 test.each([
   [{ tx_packets: '1' }, 'nothing moved'],
   [{ tx_packets: '9', rx_drop_no_buffer: '1' }, 'rx_drop_no_buffer'],
