@@ -25,23 +25,20 @@ function rootFlag(paths: HostPaths): string {
 
 export function checkDirectories(paths: HostPaths): Finding {
   const what = 'directories';
+  const made = `usvhost switch${rootFlag(paths)} and usvhost agent${rootFlag(paths)} make it when they start`;
   try {
-    const stat = lstatSync(paths.runDir);
-    if (!stat.isDirectory())
-      return wrong(what, `${paths.runDir} is not a directory`, `rm ${quoted(paths.runDir)}`);
-    const mode = (stat.mode & 0o777).toString(8);
+    const missing = [paths.runDir, paths.portsDir, paths.podsDir].find(
+      (path) => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() !== true,
+    );
+    if (missing !== undefined) return wrong(what, `there is no directory ${missing}`, made);
+    const mode = lstatSync(paths.runDir).mode & 0o777;
     // Whoever gets below it reaches every pod's socket.
-    if ((stat.mode & 0o077) !== 0)
-      return wrong(what, `${paths.runDir} has mode ${mode}, not 700`, `chmod 700 ${quoted(paths.runDir)}`);
-    for (const directory of [paths.portsDir, paths.podsDir]) lstatSync(directory);
-    return ok(what, `${paths.runDir}, mode ${mode}`);
+    if ((mode & 0o077) === 0) return ok(what, `${paths.runDir}, mode ${mode.toString(8)}`);
+    const says = `${paths.runDir} has mode ${mode.toString(8)}, not 700`;
+    return wrong(what, says, `chmod 700 ${quoted(paths.runDir)}`);
   } catch (error) {
     if (errnoOf(error) === '') throw error;
-    const todo =
-      errnoOf(error) === 'ENOENT'
-        ? `usvhost switch${rootFlag(paths)} and usvhost agent${rootFlag(paths)} make it when they start`
-        : 'run doctor as root';
-    return wrong(what, String(error), todo);
+    return wrong(what, `${paths.runDir} cannot be looked at: ${errnoOf(error)}`, 'run doctor as root');
   }
 }
 
