@@ -29,6 +29,8 @@ const migrations = [
     UNIQUE (device, ifname)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE buried_ports (port TEXT PRIMARY KEY, boot_id TEXT NOT NULL) STRICT, WITHOUT ROWID;`,
+  `ALTER TABLE attachments
+    ADD COLUMN pod_role TEXT NOT NULL DEFAULT 'client' CHECK (pod_role IN ('client', 'server'));`,
   `ALTER TABLE attachments ADD COLUMN pod_uid TEXT;
   ALTER TABLE attachments ADD COLUMN pod_namespace TEXT;
   ALTER TABLE attachments ADD COLUMN pod_name TEXT;
@@ -44,13 +46,13 @@ export interface AttachmentsOptions {
 }
 
 const putSql = `INSERT INTO attachments (container_id, ifname, port, device, network, netns, mac, mtu, endpoint, state,
-    ipam_config, boot_id, pod_uid, pod_namespace, pod_name, runtime_ifname)
+    ipam_config, boot_id, pod_role, pod_uid, pod_namespace, pod_name, runtime_ifname)
   VALUES (:containerId, :ifname, :port, :device, :network, :netns, :mac, :mtu, :endpoint, :state,
-    :ipamConfig, :bootId, :podUid, :podNamespace, :podName, :runtimeIfname)
+    :ipamConfig, :bootId, :podRole, :podUid, :podNamespace, :podName, :runtimeIfname)
   ON CONFLICT (container_id, ifname) DO UPDATE SET port = excluded.port, device = excluded.device,
     network = excluded.network, netns = excluded.netns, mac = excluded.mac, mtu = excluded.mtu,
     endpoint = excluded.endpoint, state = excluded.state, ipam_config = excluded.ipam_config,
-    pod_uid = excluded.pod_uid, pod_namespace = excluded.pod_namespace, pod_name = excluded.pod_name,
+    pod_role = excluded.pod_role, pod_uid = excluded.pod_uid, pod_namespace = excluded.pod_namespace, pod_name = excluded.pod_name,
     runtime_ifname = excluded.runtime_ifname`;
 
 type Row = Readonly<Record<string, string | number | bigint | Uint8Array | null>>;
@@ -190,6 +192,7 @@ function toAttachment(row: Row): Attachment {
     mac: text(row, 'mac'),
     mtu: Number(row['mtu']),
     endpoint: text(row, 'endpoint') === 'socket' ? 'socket' : 'tap',
+    podRole: text(row, 'pod_role') === 'server' ? 'server' : 'client',
     state: stateOf(text(row, 'state')),
     ipamConfig: textOrNull(row, 'ipam_config'),
     podUid: textOrNull(row, 'pod_uid'),

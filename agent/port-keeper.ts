@@ -123,8 +123,8 @@ export class PortKeeper {
     return queue.run(attachment.containerId, async () => {
       const now = store.get(attachment);
       if (now?.state !== 'ready') return true;
-      const { port: name, mac, mtu } = now;
-      return this.#attempt(`add ${name}`, () => switchClient.addPort({ name, mac, mtu }));
+      const { port: name, mac, mtu, podRole } = now;
+      return this.#attempt(`add ${name}`, () => switchClient.addPort({ name, mac, mtu, podRole }));
     });
   }
 

@@ -19,6 +19,11 @@ import { Switch } from '../proto/load.ts';
 import type { Peer } from '../proto/status.ts';
 import { dial } from '../proto/unix.ts';
 
+/** The pod's end may run as any user; the directory decides who reaches the socket, or may make it. */
+const modes = { client: portSocketMode, server: 0o777 } as const;
+/** What the switch does when the pod has a role. */
+const switchRoles = { client: 'listen', server: 'connect' } as const;
+
 export interface SwitchClientOptions {
   readonly socketPath: string;
   /** Longest wait for an answer. Default 5000. */
@@ -40,8 +45,8 @@ export class SwitchClient implements SwitchPorts {
     this.#connectMillis = options.connectMillis ?? 250;
   }
 
-  async addPort({ name, mac, mtu }: WantedPort): Promise<void> {
-    const spec = { name, mac, mtu, socket_mode: portSocketMode };
+  async addPort({ name, mac, mtu, podRole }: WantedPort): Promise<void> {
+    const spec = { name, mac, mtu, socket_mode: modes[podRole], role: switchRoles[podRole] };
     await this.#call((deadline, done) => this.#client.AddPort(spec, { deadline }, done));
   }
 
@@ -58,6 +63,7 @@ export class SwitchClient implements SwitchPorts {
     return {
       mac: port.spec.mac,
       mtu: port.spec.mtu,
+      podRole: port.spec.role === switchRoles.server ? 'server' : 'client',
       state: port.state,
       features: BigInt(port.features),
       connections: Number(port.connections),

@@ -9,11 +9,15 @@ import { usvFailure } from '../lib/errors.ts';
 import { reportOf } from '../lib/report.ts';
 import description from '../package.json' with { type: 'json' };
 import * as agent from './commands/agent.ts';
+import * as check from './commands/check.ts';
 import * as dataplane from './commands/dataplane.ts';
 import * as demo from './commands/demo.ts';
+import * as doctor from './commands/doctor.ts';
+import * as install from './commands/install.ts';
+import * as ports from './commands/ports.ts';
 import * as switchCommand from './commands/switch.ts';
 
-const commands = [switchCommand, agent, dataplane, demo];
+const commands = [switchCommand, agent, dataplane, install, ports, doctor, check, demo];
 
 function createProgram(): Command {
   const program = new Command('usvhost')

@@ -14,6 +14,9 @@ export interface AttachmentKey {
 /** `adding` and `deleting`: a call is under way or was cut; whatever the record names may exist or not. */
 export type AttachmentState = 'adding' | 'ready' | 'deleting';
 
+/** Who listens on the port's socket: the `server` does. The switch has the other role. */
+export type PodRole = 'client' | 'server';
+
 export interface Attachment extends AttachmentKey, PodIdentity {
   /** CNI_IFNAME of the ADD, by which the runtime knows it; not `ifname` where the configuration has `ifName`. */
   readonly runtimeIfname: string;
@@ -24,6 +27,7 @@ export interface Attachment extends AttachmentKey, PodIdentity {
   readonly mac: string;
   readonly mtu: number;
   readonly endpoint: 'tap' | 'socket';
+  readonly podRole: PodRole;
   readonly state: AttachmentState;
   /** Text of the configuration that the IPAM plugin got, for its DEL; null without IPAM. */
   readonly ipamConfig: string | null;

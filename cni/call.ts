@@ -3,7 +3,7 @@
 // What every verb gets: the request of the shim, its hands, and the node's state. Interfaces only; the agent supplies
 // the store and the switch.
 
-import type { AttachmentStore } from './attachment.ts';
+import type { AttachmentStore, PodRole } from './attachment.ts';
 import type { CniVersion } from './config.ts';
 import type { Command } from './environment.ts';
 import type { KeyedQueue } from './keyed-queue.ts';
@@ -15,13 +15,15 @@ export interface WantedPort {
   readonly name: string;
   readonly mac: string;
   readonly mtu: number;
+  readonly podRole: PodRole;
 }
 
 /** A port as the switch has it. */
 export interface SwitchPort {
   readonly mac: string;
   readonly mtu: number;
-  /** `listening`: no front-end; `handshake`; `up`: the front-end's rings run. */
+  readonly podRole: PodRole;
+  /** `listening` or `connecting`: no front-end; `handshake`; `up`: the front-end's rings run. */
   readonly state: string;
   /** Virtio feature bits that the front-end negotiated. */
   readonly features: bigint;

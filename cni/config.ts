@@ -72,6 +72,10 @@ const schema = z.strictObject({
     .describe(
       '`tap`: an interface in the pod, fed by the sidecar; `socket`: the application opens the socket itself.',
     ),
+  podRole: z
+    .enum(['client', 'server'])
+    .default('client')
+    .describe("The pod's role on the socket: `client` connects, `server` listens and the switch connects."),
   ifName: ifname
     .optional()
     .describe('Interface to make when it is not CNI_IFNAME, as behind another plugin in a list.'),

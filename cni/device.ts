@@ -7,8 +7,7 @@ import { usvError } from '../lib/errors.ts';
 import type { AttachmentKey } from './attachment.ts';
 import type { Call, CniDeps } from './call.ts';
 import { givenDevice, type PluginConfig } from './config.ts';
-import { readArgs } from './environment.ts';
-import { podOf } from './pod-identity.ts';
+import { readPod } from './environment.ts';
 
 /**
  * The device whose directory the pod has mounted; undefined when the plugin stands behind another one (prevResult) and the
@@ -25,15 +24,14 @@ export async function chooseDevice(
   if (given !== undefined) return deps.leadDevice(given);
   const { devicesOfPod } = deps;
   if (devicesOfPod === undefined) throw unknown(named, 'neither');
-  const { podNamespace, podName } = podOf(readArgs(call.request));
-  const isPod = podNamespace !== null && podName !== null;
-  const held = isPod ? await devicesOfPod(podNamespace, podName) : [];
+  const pod = readPod(call.request);
+  const held = pod === undefined ? [] : await devicesOfPod(pod.namespace, pod.name);
   const places = held.map((device) => deps.leadDevice(device));
   const device = places.find((place) => isFree(deps, place, key)) ?? places[0];
   if (device !== undefined || config.prevResult !== undefined) return device;
-  throw isPod
-    ? unknown('a container that requests usvhost.io/port', `none in the pod ${podNamespace}/${podName}`)
-    : unknown(`${named}, or K8S_POD_NAMESPACE and K8S_POD_NAME in CNI_ARGS`, 'none of them');
+  throw pod === undefined
+    ? unknown(`${named}, or K8S_POD_NAMESPACE and K8S_POD_NAME in CNI_ARGS`, 'none of them')
+    : unknown('a container that requests usvhost.io/port', `none in the pod ${pod.namespace}/${pod.name}`);
 }
 
 const named = 'runtimeConfig.deviceID (declare "capabilities": {"deviceID": true}) or deviceID';

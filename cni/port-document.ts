@@ -8,15 +8,13 @@ import type { Attachment } from './attachment.ts';
 import type { PluginConfig } from './config.ts';
 import type { CniIp } from './result.ts';
 
-/** The pod's end connects to the switch's. */
-export const podRole = 'client';
-
 /** Text of the port.json of an attachment. */
 export function portDocument(
   root: string,
   attachment: Attachment,
   config: Pick<PluginConfig, 'queues' | 'queueSize'>,
   ips: readonly CniIp[],
+  pod: PortContract['pod'],
 ): string {
   const document: PortContract = {
     version: 1,
@@ -25,13 +23,14 @@ export function portDocument(
       pod: `${podMountPath}/${attachment.ifname}/vhost.sock`,
       host: hostPaths(root).portSocket(attachment.port),
     },
-    podRole,
+    podRole: attachment.podRole,
     mac: attachment.mac,
     mtu: attachment.mtu,
     queues: config.queues,
     queueSize: config.queueSize,
     ips: ips.map(({ address }) => address),
     endpoint: attachment.endpoint,
+    ...(pod === undefined ? {} : { pod }),
   };
   return `${JSON.stringify(document)}\n`;
 }

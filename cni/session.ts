@@ -55,6 +55,8 @@ export interface Steps {
   removeDeviceInfo(name: string): Promise<void>;
   /** Lays a directory over another one, read-only. */
   bindReadOnly(source: string, target: string): Promise<void>;
+  /** The same for a directory into which the pod may write. */
+  bindWritable(source: string, target: string): Promise<void>;
   unmount(path: string): Promise<void>;
   stat(path: string): Promise<wire.StatInfo>;
   tapAdd(tap: wire.TapSpec): Promise<void>;
@@ -128,7 +130,15 @@ export class ShimSession implements Steps {
   }
 
   async bindReadOnly(source: string, target: string): Promise<void> {
-    const body = wire.encodeReadOnlyBind(source, target);
+    await this.#bind(source, target, { readOnly: true });
+  }
+
+  async bindWritable(source: string, target: string): Promise<void> {
+    await this.#bind(source, target, { readOnly: false });
+  }
+
+  async #bind(source: string, target: string, options: { readonly readOnly: boolean }): Promise<void> {
+    const body = wire.encodeBind(source, target, options);
     await this.#step('bind', { code: 'USV_IO', doing: `bind ${source} at ${target}`, body });
   }
 

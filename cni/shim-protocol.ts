@@ -182,10 +182,14 @@ export function encodePath(path: string): Buffer {
   return texts(0, [pathBytes, path]);
 }
 
-/** The mount is read-only: whoever sees it can connect to a socket there, but not add, replace or remove a file. */
-export function encodeReadOnlyBind(source: string, target: string): Buffer {
+/** Whoever sees a read-only mount can connect to a socket there, but not add, replace or remove a file. */
+export function encodeBind(
+  source: string,
+  target: string,
+  { readOnly }: { readonly readOnly: boolean },
+): Buffer {
   const body = texts(4, [pathBytes, source], [pathBytes, target]);
-  body.writeUInt32LE(1, 2 * pathBytes);
+  body.writeUInt32LE(readOnly ? 1 : 0, 2 * pathBytes);
   return body;
 }
 

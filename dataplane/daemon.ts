@@ -55,7 +55,7 @@ export async function runDataplane(
       down.delete(port);
       if (down.size === 0) linksUp.abort();
     } else {
-      log.warn({ port, reason }, 'link is down, connecting again');
+      log.warn({ port, reason }, 'link is down, trying again');
     }
   };
   const dataplane = new NativeDataplane(options, onEvent);

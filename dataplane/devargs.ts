@@ -14,12 +14,15 @@ export interface PortArguments {
   /** Entries of each ring; undefined: not given. */
   readonly queueSize: number | undefined;
   readonly mac: string | undefined;
+  /** Whether we listen at the path; undefined: not given. */
+  readonly server: boolean | undefined;
 }
 
 interface MutableArguments {
   path?: string;
   queueSize?: number;
   mac?: string;
+  server?: boolean;
 }
 
 type Apply = (into: MutableArguments, value: string, key: string) => void;
@@ -52,6 +55,10 @@ function notImplemented(what: string): Apply {
 /** Offers that a driver makes by default and the back-end need not take. */
 const anyOffer: Apply = (_, value, key) => {
   integer(value, key, '0 or 1', (n) => n === 0 || n === 1);
+};
+
+const server: Apply = (into, value, key) => {
+  into.server = integer(value, key, '0 (connect) or 1 (listen)', (n) => n === 0 || n === 1) === 1;
 };
 
 const path: Apply = (into, value, key) => {
@@ -96,7 +103,7 @@ const dpdkKeys: Readonly<Record<string, Apply>> = {
   queue_size: queueSize,
   queues: onlyOnePair,
   cq: notImplemented('no control queue'),
-  server: notImplemented('the port connects, the switch listens'),
+  server,
   packed_vq: notImplemented('split rings'),
   vectorized: notImplemented('one code path'),
   mrg_rxbuf: anyOffer,
@@ -145,5 +152,5 @@ export function parseDevargs(text: string): PortArguments {
       got: JSON.stringify(text),
     });
   }
-  return { name, path: found.path, queueSize: found.queueSize, mac: found.mac };
+  return { name, path: found.path, queueSize: found.queueSize, mac: found.mac, server: found.server };
 }

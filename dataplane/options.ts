@@ -18,6 +18,7 @@ interface FoundPort extends PortPlace {
   readonly name: string;
   readonly queueSize: number;
   readonly mac: string | undefined;
+  readonly server: boolean;
 }
 
 /** `from`: who can give the value. */
@@ -93,7 +94,7 @@ function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions 
 /** @throws UsvhostError USV_DEVARG, USV_SOCKET_PATH, USV_CONFIG, USV_NAME, USV_IO */
 export function nativeOptions(config: DataplaneConfig): DataplaneOptions {
   const ports = config.port.map((text): FoundPort => {
-    const { name, path, queueSize, mac } = parseDevargs(text);
+    const { name, path, queueSize, mac, server } = parseDevargs(text);
     const place = findPort(path);
     return {
       ...place,
@@ -101,6 +102,7 @@ export function nativeOptions(config: DataplaneConfig): DataplaneOptions {
       // The node's word is a wish: who has the rings decides how large they are.
       queueSize: queueSize ?? Math.min(place.contract?.queueSize ?? defaultQueueSize, largestQueue),
       mac: mac ?? place.contract?.mac,
+      server: server ?? place.contract?.podRole === 'server',
     };
   });
   const [first, second] = ports;
@@ -115,7 +117,7 @@ export function nativeOptions(config: DataplaneConfig): DataplaneOptions {
   }
   const [kind = '', ...directory] = config.memory.split(':');
   return {
-    ports: ports.map(({ name, socketPath, queueSize }) => ({ name, path: socketPath, queueSize })),
+    ports: ports.map(({ name, socketPath: path, queueSize, server }) => ({ name, path, queueSize, server })),
     engine: engineOptions(config, first),
     memory: { kind: kind === 'shm' || kind === 'hugetlbfs' ? kind : 'memfd', directory: directory.join(':') },
     buffers: config.buffers,

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a container gets for its devices: one directory at /var/run/usvhost, the tun device, and two variables that say
-// so. All or nothing: when one container of a request cannot be served, the others' directories are taken back.
+// What a container gets for its ports: one directory at /var/run/usvhost, the tun device, and variables and an
+// annotation that say so. All or nothing: when one container of a request cannot be served, the others' directories are taken back.
 // Device plugin API v1beta1, Allocate. It must never learn which pod asks: the API does not say.
 
 import { statSync } from 'node:fs';
-import { usvFailure } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { type HostPaths, podMountPath } from '../lib/names.ts';
 import type { ContainerAllocateResponse } from '../proto/gen/v1beta1/ContainerAllocateResponse.ts';
@@ -14,11 +13,13 @@ import type { DevicePool } from './pool.ts';
 
 const containerTun = '/dev/net/tun';
 
-/** Version of the variables below; it changes when the meaning of one changes. */
-const contractVersion = '1';
+/** Version of the variables and annotations that Allocate gives; it changes when the meaning of one changes. */
+export const contractVersion = '1';
 
 export interface AllocationOptions {
   readonly pool: DevicePool;
+  /** Extended resource of the pool; the annotation's key. */
+  readonly resourceName: string;
   readonly paths: Pick<HostPaths, 'podsDir' | 'podDir'>;
   readonly owner: PodDirectoryOwner;
   /** Host path of the tun device node; where there is none, containers get none and only socket endpoints work. */
@@ -34,7 +35,10 @@ export function allocate(
   containers: readonly (readonly string[])[],
   options: AllocationOptions,
 ): ContainerAllocateResponse[] {
-  const plans = containers.map((ids) => plan(ids, options.pool));
+  const plans = containers.map((ids) => {
+    const devices = options.pool.ofContainer(ids);
+    return { lead: devices[0], devices };
+  });
   const undo: (() => void)[] = [];
   try {
     for (const { lead, devices } of plans) {
@@ -54,20 +58,6 @@ export function allocate(
       'no tun device on this node: containers get none',
     );
   return plans.map(({ lead, devices }) => respond(options, lead, devices, tun));
-}
-
-interface Plan {
-  readonly lead: string;
-  readonly devices: readonly string[];
-}
-
-// The kubelet's lists have no order; the lowest id leads, so that a repeated request has the same answer.
-function plan(ids: readonly string[], pool: DevicePool): Plan {
-  const devices = pool.order(ids);
-  const [lead] = devices;
-  if (lead === undefined)
-    throw usvFailure('USV_USAGE', 'Allocate was asked for a container without a device');
-  return { lead, devices };
 }
 
 function takeBack(undo: readonly (() => void)[], log: Logger): void {
@@ -98,5 +88,6 @@ function respond(
     },
     mounts: [{ container_path: podMountPath, host_path: options.paths.podDir(lead), read_only: false }],
     devices: tun ? [{ container_path: containerTun, host_path: options.tunDevice, permissions: 'rw' }] : [],
+    annotations: { [options.resourceName]: devices.join(',') },
   };
 }

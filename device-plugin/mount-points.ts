@@ -6,7 +6,7 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { usvFailure } from '../lib/errors.ts';
 
 /** Undoes the kernel's escapes: space, tab, newline and backslash are written as a backslash and three octal digits. */
-function unescapePath(field: string): string {
+export function unescapePath(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 

@@ -1,31 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The device plugin as the agent composes it: one pool of ports, offered to the kubelet for as long as it runs. It must
-// not know why ports are healthy or not: the agent says so.
+// The device plugin as the agent composes it: each resource with a server and a registration of its own, offered to the
+// kubelet for as long as it runs. It must not know why ports are healthy or not: the agent says so.
 
+import { join } from 'node:path';
 import type { Logger } from '../lib/log.ts';
-import { hostPaths } from '../lib/names.ts';
+import { type HostPaths, hostPaths } from '../lib/names.ts';
 import { HealthGate } from './health-gate.ts';
-import { DevicePool } from './pool.ts';
-import { KubeletRegistration } from './registration.ts';
+import { KubeletRegistrar } from './kubelet-registrar.ts';
+import {
+  type DevicePluginConfig,
+  type Offer,
+  type OfferDeps,
+  offerPorts,
+  offerSlices,
+  removeOldSlices,
+} from './offers.ts';
+import { PluginRegistration, type Registrar } from './registration.ts';
 import { createPluginServer } from './server.ts';
+import { WatcherRegistrar } from './watcher-registrar.ts';
 
-/** The part of the agent's configuration that is the device plugin's. */
-export interface DevicePluginConfig {
-  readonly root: string;
-  /** Number of devices. */
-  readonly ports: number;
-  readonly resourceName: string;
-  readonly podDirUid: number;
-  readonly podDirGid: number;
-  readonly podDirMode: number;
-  /** Host path of the tun device node that containers get as /dev/net/tun. */
-  readonly tunDevice: string;
-}
-
-export interface DevicePluginDeps {
-  readonly log: Logger;
-  /** How long the switch may be away before devices become unhealthy; default 3 s. */
+export interface DevicePluginDeps extends OfferDeps {
+  /** How long the switch may be away before ports become unhealthy; default 1.5 s. */
   readonly graceMillis?: number;
   /** The same from the start, before the switch was first seen; default 30 s. */
   readonly startGraceMillis?: number;
@@ -34,7 +30,7 @@ export interface DevicePluginDeps {
 export interface RunningDevicePlugin {
   /** Whether the switch is there. The kubelet hears at once that it is, and after the grace that it is not. */
   setHealth(healthy: boolean): void;
-  /** The kubelet that is there has accepted us. */
+  /** The kubelet that is there has accepted all our resources. */
   readonly registered: boolean;
   close(): Promise<void>;
 }
@@ -49,32 +45,67 @@ export async function startDevicePlugin(
 ): Promise<RunningDevicePlugin> {
   const paths = hostPaths(config.root);
   const { log } = deps;
-  const pool = new DevicePool({ count: config.ports });
-  const owner = { uid: config.podDirUid, gid: config.podDirGid, mode: config.podDirMode };
-  const registration = new KubeletRegistration({
-    paths,
-    resourceName: config.resourceName,
-    log,
-    createServer: (onStreams) =>
-      createPluginServer({ pool, paths, owner, tunDevice: config.tunDevice, log, onStreams }),
-  });
-  await registration.start();
+  const ports = offerPorts(config, paths, log);
+  const offers = [ports, ...config.slices.map((slices) => offerSlices(slices, config, paths, deps))];
+  const registrations = offers.map(
+    (offer) =>
+      new PluginRegistration({
+        registrar: createRegistrar(offer, config, paths, log),
+        endpoint: offer.endpoint,
+        prepare: () => offer.prepare(),
+        log,
+        createServer: (onStreams) =>
+          createPluginServer({
+            pool: offer.pool,
+            allocate: (containers) => offer.allocate(containers),
+            isVacant: (id) => offer.isVacant(id),
+            log,
+            onStreams,
+          }),
+      }),
+  );
+  const stop = async (): Promise<void> => {
+    for (const registration of registrations) await registration.close();
+    for (const offer of offers) await offer.close();
+  };
+  try {
+    for (const [index, registration] of registrations.entries()) {
+      await registration.start();
+      // The first socket is ours: no other agent has this root.
+      if (index === 0) removeOldSlices(config, paths, log);
+    }
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   const gate = new HealthGate({
-    graceMillis: deps.graceMillis ?? 3000,
+    graceMillis: deps.graceMillis ?? 1500,
     startGraceMillis: deps.startGraceMillis ?? 30_000,
     onChange: (healthy) => {
       log.info({ healthy }, 'health of the ports');
-      pool.setHealth(healthy);
+      ports.pool.setHealth(healthy);
     },
   });
   return {
     setHealth: (healthy) => gate.set(healthy),
     get registered() {
-      return registration.registered;
+      return registrations.every(({ registered }) => registered);
     },
     close: async () => {
       gate.close();
-      await registration.close();
+      await stop();
     },
   };
+}
+
+function createRegistrar(
+  { resourceName, endpoint }: Offer,
+  config: DevicePluginConfig,
+  paths: HostPaths,
+  log: Logger,
+): Registrar {
+  const directory = paths.pluginsRegistryDir;
+  return config.registration === 'plugin-watcher'
+    ? new WatcherRegistrar({ directory, socketPath: join(directory, endpoint), resourceName, log })
+    : new KubeletRegistrar({ paths, endpoint, resourceName, log });
 }

@@ -1,31 +1,47 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Keeps the plugin known to the kubelet through restarts of either. A kubelet that starts removes every socket in its
-// device-plugins directory and makes kubelet.sock anew; so whenever that directory changes, whenever the kubelet's
-// stream ends, and after a failure with growing pauses, the wanted state is compared with what is there: our socket
-// serving, then registered with the very kubelet.sock that is there. One comparison runs at a time.
+// Keeps one plugin known to the kubelet through restarts of either: whenever the directory of its socket changes, whenever
+// the kubelet's stream ends, and after a failure with growing pauses, the wanted state is compared with what is there:
+// our socket serving, then known to the kubelet that is there. One comparison runs at a time. How the kubelet comes to
+// know is the registrar's business.
 
+import { join } from 'node:path';
 import { Server } from '@grpc/grpc-js';
 import { createBackoff } from '../lib/backoff.ts';
 import { UsvhostError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
-import type { HostPaths } from '../lib/names.ts';
-import { unary } from '../proto/call.ts';
-import { DevicePlugin, devicePluginVersion, Registration } from '../proto/load.ts';
-import { type FileIdentity, fileIdentity } from '../proto/socket-file.ts';
-import { dial, type ServedSocket, serve } from '../proto/unix.ts';
+import { checkSocketPath } from '../lib/names.ts';
+import { DevicePlugin } from '../proto/load.ts';
+import { fileIdentity } from '../proto/socket-file.ts';
+import { type ServedSocket, serve } from '../proto/unix.ts';
 import { type DirectoryWatch, watchDirectory } from './directory-watch.ts';
-import { type PluginServer, pluginOptions } from './server.ts';
+import type { PluginServer } from './server.ts';
+
+/** One of the two ways in which a kubelet comes to know a plugin. */
+export interface Registrar {
+  /** The kubelet's directory for sockets of plugins. */
+  readonly directory: string;
+  /** Whether a kubelet that dropped us looks again only at a new socket. */
+  readonly needsNewSocket: boolean;
+  /** The kubelet that is there has accepted us. */
+  readonly registered: boolean;
+  /** Adds what the kubelet calls besides DevicePlugin. */
+  addServices(server: Server): void;
+  /** Called when our socket serves, and after each change in the directory. Throws to be called again. */
+  register(): Promise<void>;
+  /** Our socket is gone, or the kubelet has dropped us. */
+  forget(): void;
+}
 
 export interface RegistrationOptions {
-  readonly paths: Pick<HostPaths, 'devicePluginDir' | 'kubeletSocket' | 'pluginSocket'>;
-  /** Extended resource, `<domain>/<name>`. */
-  readonly resourceName: string;
+  readonly registrar: Registrar;
+  /** Base name of our socket in the registrar's directory. */
+  readonly endpoint: string;
   /** Makes the handlers of one server; `onStreams` is to be called with the number of open ListAndWatch streams. */
   readonly createServer: (onStreams: (open: number) => void) => PluginServer;
+  /** Runs each time the socket is ours and before any request can be read. */
+  readonly prepare: () => void;
   readonly log: Logger;
-  /** How long Register may take; default 10 s. The kubelet dials us back meanwhile. */
-  readonly registerMillis?: number;
 }
 
 // A kubelet that was told of us twice ends the first stream as it opens the second.
@@ -36,37 +52,40 @@ interface Serving {
   readonly plugin: PluginServer;
 }
 
-export class KubeletRegistration {
+export class PluginRegistration {
   readonly #options: RegistrationOptions;
+  readonly #socketPath: string;
   readonly #backoff = createBackoff({ initialMillis: 50, maxMillis: 10_000 });
   #watch: DirectoryWatch | undefined;
   #serving: Serving | undefined;
-  #registeredWith: FileIdentity | undefined;
   #retry: NodeJS.Timeout | undefined;
   #streamLost: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #again = false;
+  #newSocketDue = false;
   #closed = false;
 
+  /** Throws USV_SOCKET_PATH. */
   constructor(options: RegistrationOptions) {
     this.#options = options;
+    this.#socketPath = checkSocketPath(join(options.registrar.directory, options.endpoint));
   }
 
   /** The kubelet that is there has accepted us. */
   get registered(): boolean {
-    return this.#registeredWith !== undefined;
+    return this.#options.registrar.registered;
   }
 
   /**
    * Serves and registers as far as that is possible now, and keeps it so until `close`. An absent kubelet is no error.
-   * Throws USV_RUNNING, USV_SOCKET_PATH or USV_IO when our own socket cannot be made.
+   * Throws USV_RUNNING or USV_IO when our own socket cannot be made.
    */
   async start(): Promise<void> {
-    const { devicePluginDir } = this.#options.paths;
+    const { directory } = this.#options.registrar;
     const failed = (error: Error): void => this.#failed(error);
-    this.#watch = watchDirectory(devicePluginDir, () => this.#compare(), failed);
-    if (fileIdentity(devicePluginDir) === undefined) {
-      this.#options.log.info({ directory: devicePluginDir }, 'waiting for the kubelet');
+    this.#watch = watchDirectory(directory, () => this.#compare(), failed);
+    if (fileIdentity(directory) === undefined) {
+      this.#options.log.info({ directory }, 'waiting for the kubelet');
       return;
     }
     try {
@@ -104,7 +123,7 @@ export class KubeletRegistration {
       do {
         this.#again = false;
         await this.#serve();
-        await this.#register();
+        if (this.#serving !== undefined) await this.#options.registrar.register();
       } while (this.#again && !this.#closed);
       this.#backoff.reset();
     } catch (error) {
@@ -129,25 +148,27 @@ export class KubeletRegistration {
   }
 
   async #serve(): Promise<void> {
-    const { paths, log } = this.#options;
-    if (this.#serving?.socket.present() === true) return;
+    const { registrar, prepare, log } = this.#options;
+    if (this.#serving?.socket.present() === true && !this.#newSocketDue) return;
     if (this.#serving !== undefined) {
-      log.info({ socket: paths.pluginSocket }, 'our socket was removed: the kubelet has restarted');
+      log.info({ socket: this.#socketPath }, 'the kubelet has restarted or dropped us: serving anew');
       await this.#stopServing();
     }
-    if (fileIdentity(paths.devicePluginDir) === undefined) return;
+    this.#newSocketDue = false;
+    if (fileIdentity(registrar.directory) === undefined) return;
     const plugin = this.#options.createServer((open) => this.#streamsChanged(plugin, open));
     const server = new Server();
     server.addService(DevicePlugin.service, plugin.handlers);
+    registrar.addServices(server);
     // The kubelet runs as root; nobody else has a business here.
-    const socket = await serve(server, { socketPath: paths.pluginSocket, mode: 0o600 });
+    const socket = await serve(server, { socketPath: this.#socketPath, mode: 0o600, prepare });
     this.#serving = { socket, plugin };
   }
 
   async #stopServing(): Promise<void> {
     const serving = this.#serving;
     this.#serving = undefined;
-    this.#registeredWith = undefined;
+    this.#options.registrar.forget();
     serving?.plugin.streams.close();
     await serving?.socket.close();
   }
@@ -156,33 +177,13 @@ export class KubeletRegistration {
   #streamsChanged(plugin: PluginServer, open: number): void {
     clearTimeout(this.#streamLost);
     if (open > 0 || this.#closed || this.#serving?.plugin !== plugin) return;
-    this.#streamLost = setTimeout(() => {
-      this.#registeredWith = undefined;
-      this.#compare();
-    }, streamLostMillis);
+    this.#streamLost = setTimeout(() => this.#dropped(), streamLostMillis);
   }
 
-  async #register(): Promise<void> {
-    const { paths, resourceName, log } = this.#options;
-    const kubelet = fileIdentity(paths.kubeletSocket);
-    if (kubelet === undefined) this.#registeredWith = undefined;
-    if (kubelet === undefined || this.#serving === undefined || kubelet === this.#registeredWith) return;
-    const endpoint = paths.pluginSocket.slice(paths.devicePluginDir.length + 1);
-    const client = dial(Registration, paths.kubeletSocket);
-    try {
-      await unary(
-        (done) =>
-          client.Register(
-            { version: devicePluginVersion, endpoint, resource_name: resourceName, options: pluginOptions },
-            { deadline: Date.now() + (this.#options.registerMillis ?? 10_000) },
-            done,
-          ),
-        { peer: `the kubelet at ${paths.kubeletSocket}`, unreachable: 'USV_KUBELET' },
-      );
-    } finally {
-      client.close();
-    }
-    this.#registeredWith = kubelet;
-    log.info({ resource: resourceName, endpoint }, 'registered with the kubelet');
+  #dropped(): void {
+    const { registrar } = this.#options;
+    registrar.forget();
+    this.#newSocketDue = registrar.needsNewSocket;
+    this.#compare();
   }
 }

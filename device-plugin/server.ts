@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The handlers of v1beta1.DevicePlugin that the kubelet calls. Decisions are made in allocation, preference and pool;
-// this file turns messages into arguments and keeps the ListAndWatch streams.
+// The handlers of v1beta1.DevicePlugin that the kubelet calls. Decisions are made by the pool that is
+// offered and in preference; this file turns messages into arguments and keeps the ListAndWatch streams.
 
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { UsvhostError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { handleUnary } from '../proto/call.ts';
+import type { ContainerAllocateResponse } from '../proto/gen/v1beta1/ContainerAllocateResponse.ts';
+import type { Device } from '../proto/gen/v1beta1/Device.ts';
 import type { DevicePluginHandlers } from '../proto/gen/v1beta1/DevicePlugin.ts';
 import type { DevicePluginOptions } from '../proto/gen/v1beta1/DevicePluginOptions.ts';
 import type { ListAndWatchResponse } from '../proto/gen/v1beta1/ListAndWatchResponse.ts';
-import { type AllocationOptions, allocate } from './allocation.ts';
-import { isVacant } from './pod-directory.ts';
+import type { DevicePool, PoolDevice } from './pool.ts';
 import { prefer } from './preference.ts';
 
 /** Sent with Register and by GetDevicePluginOptions. */
@@ -32,7 +33,18 @@ export interface PluginServer {
   readonly streams: ListStreams;
 }
 
-export interface PluginServerOptions extends AllocationOptions {
+/** What a pool of devices does for the kubelet. */
+export interface OfferedPool {
+  readonly pool: DevicePool;
+  /** What each container gets for its device ids; all or nothing. */
+  allocate(
+    containers: readonly (readonly string[])[],
+  ): readonly ContainerAllocateResponse[] | Promise<readonly ContainerAllocateResponse[]>;
+  /** Whether the device can be given out without waiting for anything. */
+  isVacant(id: string): boolean;
+}
+
+export interface PluginServerOptions extends OfferedPool {
   /** Called when the number of open ListAndWatch streams has changed. */
   readonly onStreams: (open: number) => void;
   readonly log: Logger;
@@ -40,7 +52,7 @@ export interface PluginServerOptions extends AllocationOptions {
 
 /** Makes the handlers of one server; a new server (after a kubelet restart) needs new ones. */
 export function createPluginServer(options: PluginServerOptions): PluginServer {
-  const { pool, paths, log } = options;
+  const { pool, log } = options;
   const open = new Set<() => void>();
   const logFailure = (call: string) => (error: unknown) => {
     if (error instanceof UsvhostError) log.warn({ call, code: error.code }, error.message);
@@ -56,7 +68,7 @@ export function createPluginServer(options: PluginServerOptions): PluginServer {
       // A kubelet that does not read gets the newest list later, not every list.
       while (due && !full) {
         due = false;
-        full = !call.write({ devices: pool.list().map(({ id, health }) => ({ ID: id, health })) });
+        full = !call.write({ devices: pool.list().map(toWire) });
       }
     };
     const forget = pool.onChange(send);
@@ -90,16 +102,18 @@ export function createPluginServer(options: PluginServerOptions): PluginServer {
               must_include_deviceIDs: mustInclude,
               allocation_size: size,
             } = request;
-            return { deviceIDs: prefer({ available, mustInclude, size }, pool, (id) => isVacant(paths, id)) };
+            return {
+              deviceIDs: prefer({ available, mustInclude, size }, pool, (id) => options.isVacant(id)),
+            };
           }),
         }),
         logFailure('GetPreferredAllocation'),
       ),
-      Allocate: handleUnary(({ container_requests }) => {
+      Allocate: handleUnary(async ({ container_requests }) => {
         const containers = container_requests.map((request) => request.devices_ids);
-        const responses = allocate(containers, options);
+        const responses = await options.allocate(containers);
         log.info({ containers }, 'devices allocated');
-        return { container_responses: responses };
+        return { container_responses: [...responses] };
       }, logFailure('Allocate')),
       PreStartContainer: handleUnary(({ devices_ids }) => {
         pool.order(devices_ids);
@@ -115,4 +129,9 @@ export function createPluginServer(options: PluginServerOptions): PluginServer {
       },
     },
   };
+}
+
+function toWire({ id, health, numaNode }: PoolDevice): Device {
+  const topology = numaNode === undefined ? null : { nodes: [{ ID: numaNode }] };
+  return { ID: id, health, topology };
 }

@@ -13,6 +13,9 @@ export const socketPathLimit = 107;
 /** Where a pod finds its ports. */
 export const podMountPath = '/var/run/usvhost';
 
+/** Where a pod finds its memory slices, each a file named after its device id. */
+export const podMemPath = `${podMountPath}/mem`;
+
 /** @throws UsvhostError USV_SOCKET_PATH when the path has more than 107 bytes. */
 export function checkSocketPath(path: string): string {
   const bytes = Buffer.byteLength(path);
@@ -86,11 +89,16 @@ export interface HostPaths {
   readonly stateDir: string;
   /** Where the shim leaves the DELs that no agent did. */
   readonly tombstonesDir: string;
+  /** Memory slices of pools that name no directory of their own. */
+  readonly memDir: string;
   readonly devicePluginDir: string;
   readonly kubeletSocket: string;
   readonly pluginSocket: string;
+  readonly pluginsRegistryDir: string;
   /** Where the kubelet says which pod holds which devices. */
   readonly podResourcesSocket: string;
+  /** The device plugins' files of NPWG device information. */
+  readonly deviceInfoDir: string;
 }
 
 /**
@@ -118,9 +126,12 @@ export function hostPaths(root: string): HostPaths {
     statsDir: join(runDir, 'stats'),
     stateDir: join(root, 'var/lib/usvhost'),
     tombstonesDir: join(root, 'var/lib/usvhost/tombstones'),
+    memDir: join(runDir, 'mem'),
     devicePluginDir,
     kubeletSocket: checkSocketPath(join(devicePluginDir, 'kubelet.sock')),
     pluginSocket: checkSocketPath(join(devicePluginDir, 'usvhost.sock')),
+    pluginsRegistryDir: join(root, 'var/lib/kubelet/plugins_registry'),
     podResourcesSocket: checkSocketPath(join(root, 'var/lib/kubelet/pod-resources/kubelet.sock')),
+    deviceInfoDir: join(root, 'var/run/k8s.cni.cncf.io/devinfo/dp'),
   };
 }

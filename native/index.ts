@@ -18,7 +18,10 @@ export interface SwitchOptions {
 
 export interface SwitchPortOptions {
   readonly name: string;
+  /** False: the switch listens at the socket; true: the pod does, and the switch connects and goes on trying. */
+  readonly connect: boolean;
   readonly socketPath: string;
+  /** Mode and owner of the listening socket; without meaning with `connect`. */
   readonly socketMode: number;
   readonly uid?: number;
   readonly gid?: number;
@@ -30,7 +33,8 @@ export interface SwitchPortOptions {
 export interface SwitchPortStatus {
   readonly name: string;
   readonly socketPath: string;
-  readonly state: 'listening' | 'handshake' | 'up';
+  /** Without a front-end: `listening` or `connecting`, by who listens. */
+  readonly state: 'listening' | 'connecting' | 'handshake' | 'up';
   /** Virtio features of the connection, 0n without one. */
   readonly features: bigint;
   /** Empty, or `CODE: text` of the last failure. */
@@ -47,9 +51,11 @@ export interface SwitchEvent {
 
 export interface DriverPortOptions {
   readonly name: string;
-  /** The back-end's socket. */
+  /** The back-end's socket, or the one we make. */
   readonly path: string;
   readonly queueSize: number;
+  /** We listen at the path and the back-end connects. */
+  readonly server: boolean;
 }
 
 /** Addresses as text; IPv4 only where an IP address is named. */
@@ -199,7 +205,7 @@ export class NativeSwitch {
     this.#native = new (addon().NativeSwitch)(options, onEvent);
   }
 
-  /** Listens for one front-end. @throws UsvhostError USV_PORT_OCCUPIED, USV_SOCKET_PATH, USV_CONFIG, USV_IO */
+  /** Makes a port for one front-end. @throws UsvhostError USV_PORT_OCCUPIED, USV_SOCKET_PATH, USV_CONFIG, USV_IO */
   addPort(options: SwitchPortOptions): void {
     const { mac, ...rest } = options;
     this.#native.addPort(mac === undefined ? rest : { ...rest, mac: macNumber(mac) });

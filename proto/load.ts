@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { loadPackageDefinition } from '@grpc/grpc-js';
 import { loadSync, type Options } from '@grpc/proto-loader';
 import type { ProtoGrpcType as DevicePluginTypes } from './gen/deviceplugin.ts';
+import type { ProtoGrpcType as PluginRegistrationTypes } from './gen/pluginregistration.ts';
 import type { ProtoGrpcType as PodResourcesTypes } from './gen/podresources.ts';
 import type { ProtoGrpcType as SwitchTypes } from './gen/switch.ts';
 
@@ -21,6 +22,7 @@ function load(file: string): unknown {
 const switchTypes = load('switch.proto') as SwitchTypes;
 const devicePluginTypes = load('deviceplugin.proto') as DevicePluginTypes;
 const podResourcesTypes = load('podresources.proto') as PodResourcesTypes;
+const pluginRegistrationTypes = load('pluginregistration.proto') as PluginRegistrationTypes;
 
 /** Client constructor and `service` definition of usvhost.switch.v1.Switch. */
 export const Switch = switchTypes.usvhost.switch.v1.Switch;
@@ -33,6 +35,9 @@ export const DevicePlugin = devicePluginTypes.v1beta1.DevicePlugin;
 
 /** Client constructor and `service` definition of v1.PodResourcesLister, which the kubelet serves. */
 export const PodResourcesLister = podResourcesTypes.v1.PodResourcesLister;
+
+/** Client constructor and `service` definition of pluginregistration.Registration, which a plugin serves. */
+export const PluginWatcher = pluginRegistrationTypes.pluginregistration.Registration;
 
 /** The only version of the device plugin API that a kubelet accepts in Register. */
 export const devicePluginVersion = 'v1beta1';

@@ -32,8 +32,9 @@ await build({
   },
 });
 // What code finds relative to its own file, at the same places relative to the chunks.
-cpSync(join(root, 'build/native/usvhost.node'), join(bundle, 'build/native/usvhost.node'));
-for (const proto of ['switch.proto', 'deviceplugin.proto', 'podresources.proto'])
+for (const built of ['usvhost.node', 'usvhost'])
+  cpSync(join(root, 'build/native', built), join(bundle, 'build/native', built));
+for (const proto of ['switch.proto', 'deviceplugin.proto', 'pluginregistration.proto', 'podresources.proto'])
   cpSync(join(root, 'proto', proto), join(bundle, 'cli', proto));
 // A daemon that moves no frame in JavaScript needs neither a large young generation nor helper threads of V8, and gives
 // freed memory of the C library back at once.

@@ -7,7 +7,12 @@ import { usvError, usvFailure } from '../lib/errors.ts';
 import { checkPortName, type HostPaths } from '../lib/names.ts';
 import type { SwitchPortStatus } from '../native/index.ts';
 import type { NativeSwitchLike } from './native-switch.ts';
-import { preparePortDirectory, removeEmpty, removePortDirectory } from './port-directory.ts';
+import {
+  openPortDirectory,
+  preparePortDirectory,
+  removeEmpty,
+  removePortDirectory,
+} from './port-directory.ts';
 import { differingField, type PortSpec } from './port-spec.ts';
 
 /** One port: what was asked for and what the data plane says of it. */
@@ -63,10 +68,15 @@ export class DesiredPorts {
     const { native, paths } = this.#options;
     const socketPath = paths.portSocket(spec.name);
     const directory = paths.portDir(spec.name);
-    const made = preparePortDirectory(directory);
+    const { socketMode: mode, uid, gid } = spec;
+    const made =
+      spec.role === 'connect'
+        ? openPortDirectory(directory, { mode, uid, gid })
+        : preparePortDirectory(directory);
     try {
       native.addPort({
         name: spec.name,
+        connect: spec.role === 'connect',
         socketPath,
         socketMode: spec.socketMode,
         ...(spec.uid === undefined ? {} : { uid: spec.uid }),

@@ -10,7 +10,12 @@ import type { PortSpec as WireSpec } from '../proto/gen/usvhost/switch/v1/PortSp
 /** A checked specification with every default filled in. */
 export interface PortSpec {
   readonly name: string;
-  /** Permission bits of the socket, default 0666: its directory decides who reaches it. */
+  /** What the switch does with the socket: it listens (default), or connects to one that the pod makes. */
+  readonly role: 'listen' | 'connect';
+  /**
+   * Permission bits of the socket, default 0666: its directory decides who reaches it. With `connect` those of the
+   * directory, default 0777.
+   */
   readonly socketMode: number;
   readonly uid: number | undefined;
   readonly gid: number | undefined;
@@ -29,9 +34,11 @@ const idMax = 0xffff_fffe;
 /** Checks what came over the wire. Throws USV_NAME for the name, USV_USAGE for any other field. */
 export function parsePortSpec(wire: WireSpec): PortSpec {
   const name = checkPortName(wire.name ?? '');
+  const role = parseRole(wire.role ?? '');
   return {
     name,
-    socketMode: parseMode(wire.socket_mode ?? 0),
+    role,
+    socketMode: parseMode(wire.socket_mode ?? 0, role === 'listen' ? 0o666 : 0o777),
     uid: parseId('uid', wire.uid),
     gid: parseId('gid', wire.gid),
     mac: parseMac(wire.mac ?? ''),
@@ -39,8 +46,14 @@ export function parsePortSpec(wire: WireSpec): PortSpec {
   };
 }
 
-function parseMode(mode: number): number {
-  if (mode === 0) return 0o666;
+function parseRole(role: string): PortSpec['role'] {
+  if (role === '' || role === 'listen') return 'listen';
+  if (role === 'connect') return role;
+  throw usvError('USV_USAGE', { what: 'role', expected: 'listen or connect', got: JSON.stringify(role) });
+}
+
+function parseMode(mode: number, absent: number): number {
+  if (mode === 0) return absent;
   if (mode > 0o777)
     throw usvError('USV_USAGE', {
       what: 'socket_mode',
@@ -82,7 +95,7 @@ function parseMtu(mtu: number): number {
   return mtu;
 }
 
-const fields = ['socketMode', 'uid', 'gid', 'mac', 'mtu'] as const;
+const fields = ['role', 'socketMode', 'uid', 'gid', 'mac', 'mtu'] as const;
 
 /** Names the first field in which two specifications of one name differ, undefined when they are equal. */
 export function differingField(a: PortSpec, b: PortSpec): (typeof fields)[number] | undefined {
@@ -98,5 +111,6 @@ export function toWireSpec(spec: PortSpec): WireSpec {
     ...(spec.gid === undefined ? {} : { gid: spec.gid }),
     mac: spec.mac,
     mtu: spec.mtu,
+    role: spec.role,
   };
 }

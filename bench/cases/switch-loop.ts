@@ -13,19 +13,28 @@ import type { BenchCase, Candidate, CaseGroup, RunContext, Values } from '../cas
 import { megaframes } from '../rate.ts';
 import { withUndo } from '../undo.ts';
 
-const ringSize = 1024;
-/** Bursts of 32: a ring full of frames circulates in each direction. */
-const bursts = 32;
+/** virtio-user's default, and the size that throughput is usually measured with. */
+const ringSizes = [256, 1024] as const;
+/** A ring full of frames circulates in each direction. */
+const burst = 32;
 const macs = ['02:00:00:00:00:01', '02:00:00:00:00:02'] as const;
 /** Of the frames carried: more would mean that the switch did not know the addresses and copied to all. */
 const floodedShare = 0.001;
 
 type Undo = (step: () => void | Promise<void>) => void;
 
+interface Loop {
+  /** Bytes of a frame. */
+  readonly size: number;
+  readonly ringSize: number;
+}
+
 async function circulate(
   context: RunContext,
-  options: { readonly paths: readonly [string, string]; readonly size: number; readonly undo: Undo },
+  loop: Loop,
+  options: { readonly paths: readonly [string, string]; readonly undo: Undo },
 ): Promise<Values> {
+  const { size, ringSize } = loop;
   const [first, second] = macs;
   const [firstPath, secondPath] = options.paths;
   const source = await Testpmd.start({
@@ -39,10 +48,10 @@ async function circulate(
     ringSize,
     // A frame that leaves by one port is for the other one.
     peerMacs: [second, first],
-    frameSize: options.size,
+    frameSize: size,
   });
   options.undo(() => source.stop());
-  await source.startForwarding(bursts);
+  await source.startForwarding(ringSize / burst);
   const received = async (): Promise<number> =>
     (await source.portStats()).reduce((sum, { rxPackets }) => sum + rxPackets, 0);
   return { '': (await megaframes(context, received)) / macs.length };
@@ -59,7 +68,7 @@ function run(
     });
 }
 
-function ours(size: number): Candidate {
+function ours(loop: Loop): Candidate {
   return {
     name: 'usvhost',
     needs: ['dpdk-testpmd'],
@@ -68,7 +77,7 @@ function ours(size: number): Candidate {
       undo(() => carrier.close());
       const names = ['first', 'second'] as const;
       const [first, second] = [carrier.addPort(names[0]), carrier.addPort(names[1])];
-      const values = await circulate(context, { paths: [first, second], size, undo });
+      const values = await circulate(context, loop, { paths: [first, second], undo });
       for (const name of names) {
         const { tx_packets: carried = 0, tx_flooded: flooded = 0 } = carrier.port(name).counters;
         if (flooded <= carried * floodedShare) continue;
@@ -80,7 +89,7 @@ function ours(size: number): Candidate {
   };
 }
 
-function theirs(size: number): Candidate {
+function theirs(loop: Loop): Candidate {
   return {
     name: 'testpmd-vhost-io',
     needs: ['dpdk-testpmd'],
@@ -91,26 +100,26 @@ function theirs(size: number): Candidate {
         forward: 'io',
         cpu: context.firstCpu,
         hugepages: context.hugepages,
-        ringSize,
+        ringSize: loop.ringSize,
       });
       undo(() => carrier.stop());
       await carrier.startForwarding();
-      return circulate(context, { paths, size, undo });
+      return circulate(context, loop, { paths, undo });
     }),
   };
 }
 
-function caseOf(size: number): BenchCase {
+function caseOf(loop: Loop): BenchCase {
   return {
     name: 'switch-loop',
-    params: { size, ring: 'split', queueSize: ringSize },
+    params: { size: loop.size, ring: 'split', queueSize: loop.ringSize },
     metrics: [{ name: '', unit: 'Mpps', better: 'higher' }],
-    candidates: [ours(size), theirs(size)],
+    candidates: [ours(loop), theirs(loop)],
   };
 }
 
 export const switchLoop: CaseGroup = {
   name: 'switch-loop',
   about: "our switch beside DPDK's vhost in io mode, frames circulating through each",
-  cases: [64, 1500].map(caseOf),
+  cases: ringSizes.flatMap((ringSize) => [64, 1500].map((size) => caseOf({ size, ringSize }))),
 };

@@ -5,16 +5,17 @@
 
 import { usvError, usvFailure } from '../../lib/errors.ts';
 import { hostPaths } from '../../lib/names.ts';
+import type { PortContract } from '../../lib/port-contract.ts';
 import { contains, derivedMac, parseAddress, parseCidr } from '../addresses.ts';
 import { type Attachment, attachmentPaths, attachmentPort, tapAlias } from '../attachment.ts';
 import type { Call, CniDeps } from '../call.ts';
 import { ownAddresses, type PluginConfig, readConfig } from '../config.ts';
 import { chooseDevice } from '../device.ts';
 import { deviceInfoDocument, deviceInfoName } from '../device-info.ts';
-import { readArgs, readAttachment, readNetns } from '../environment.ts';
+import { readArgs, readAttachment, readNetns, readPod } from '../environment.ts';
 import { type Delegation, ipamAdd, ipamDel } from '../ipam.ts';
 import { podOf } from '../pod-identity.ts';
-import { podRole, portDocument } from '../port-document.ts';
+import { portDocument } from '../port-document.ts';
 import {
   type CniIp,
   type CniResult,
@@ -31,6 +32,8 @@ import { dismantle, removePort } from './del.ts';
 interface Plan {
   readonly attachment: Attachment;
   readonly config: PluginConfig;
+  /** For people who look at the port. */
+  readonly pod: PortContract['pod'];
   readonly delegation: Delegation | undefined;
   /** What the plugins before us in the list gave. */
   readonly previous: CniResult | undefined;
@@ -84,7 +87,8 @@ interface PassedOn {
 
 async function makePlan(call: Call, deps: CniDeps): Promise<Plan | PassedOn> {
   const config = readConfig(call.input);
-  const pod = podOf(readArgs(call.request));
+  const identity = podOf(readArgs(call.request));
+  const pod = readPod(call.request);
   const env = readAttachment(call.request);
   const netns = readNetns(call.request);
   const ifname = config.ifName ?? env.ifname;
@@ -97,11 +101,12 @@ async function makePlan(call: Call, deps: CniDeps): Promise<Plan | PassedOn> {
       : { plugin: config.ipam.type, input: call.input, version: call.version, attachment: key };
   return {
     config,
+    pod,
     delegation,
     previous: config.prevResult === undefined ? undefined : readPrevious(config.prevResult),
     attachment: {
       ...key,
-      ...pod,
+      ...identity,
       runtimeIfname: env.ifname,
       port: attachmentPort(key),
       device,
@@ -110,6 +115,7 @@ async function makePlan(call: Call, deps: CniDeps): Promise<Plan | PassedOn> {
       mac: config.runtimeConfig?.mac ?? config.mac ?? derivedMac(key.containerId, ifname),
       mtu: config.mtu,
       endpoint: config.endpoint,
+      podRole: config.podRole,
       state: 'adding',
       ipamConfig: delegation === undefined ? null : JSON.stringify(call.input),
     },
@@ -173,15 +179,15 @@ async function bothEnded<A, B>(first: Promise<A>, second: Promise<B>): Promise<[
 
 // Uses no step of the shim, whose hands are with the address plugin meanwhile.
 async function makePort(steps: Steps, deps: CniDeps, { attachment }: Plan, undo: UndoStack): Promise<void> {
-  const { port, mac, mtu } = attachment;
+  const { port, mac, mtu, podRole } = attachment;
   undo.push('port of the switch', () => removePort(steps, deps, port));
-  await deps.switchPorts.addPort({ name: port, mac, mtu });
+  await deps.switchPorts.addPort({ name: port, mac, mtu, podRole });
 }
 
 async function writePort(steps: Steps, deps: CniDeps, plan: Plan, addresses: Addresses): Promise<void> {
   const { attachment } = plan;
   const paths = attachmentPaths(attachment.port, attachment.device, attachment.ifname);
-  const document = portDocument(deps.root, attachment, plan.config, addresses.ips);
+  const document = portDocument(deps.root, attachment, plan.config, addresses.ips, plan.pod);
   await steps.writeFile(paths.portJson, { mode: 0o644, uid: 0, gid: 0 }, document);
 }
 
@@ -192,8 +198,10 @@ async function bindPort(steps: Steps, attachment: Attachment, undo: UndoStack): 
   undo.push('directory of the pod', async () => {
     await unless(['ENOENT'], steps.rmdir(paths.podPort));
   });
-  // Read-only, so that the pod, whatever its user, cannot touch the socket's name or port.json.
-  await steps.bindReadOnly(paths.portDir, paths.podPort);
+  // Read-only, so that the pod, whatever its user, cannot touch the socket's name or port.json; where the pod listens, it has
+  // to make the socket (docs/decisions/001-pod-as-server.md).
+  if (attachment.podRole === 'client') await steps.bindReadOnly(paths.portDir, paths.podPort);
+  else await steps.bindWritable(paths.portDir, paths.podPort);
   undo.push('bind mount', () => steps.unmount(paths.podPort));
 }
 
@@ -230,7 +238,7 @@ async function makeTap(steps: Steps, plan: Plan, addresses: Addresses, undo: Und
 async function writeDeviceInfo(steps: Steps, { config, attachment }: Plan, undo: UndoStack): Promise<void> {
   const name = deviceInfoName(config.runtimeConfig?.CNIDeviceInfoFile ?? '');
   if (name === undefined) return;
-  await steps.writeDeviceInfo(name, deviceInfoDocument(attachment.ifname, podRole));
+  await steps.writeDeviceInfo(name, deviceInfoDocument(attachment.ifname, attachment.podRole));
   undo.push('device information', async () => {
     await unless(['ENOENT'], steps.removeDeviceInfo(name));
   });

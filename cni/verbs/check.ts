@@ -61,7 +61,8 @@ async function checkPort(deps: CniDeps, record: Attachment): Promise<void> {
   if (port === undefined) throw usvError('USV_CHECK', { what, expected: 'to be there', got: 'none' });
   same(`mac of ${what}`, record.mac, port.mac);
   same(`mtu of ${what}`, String(record.mtu), String(port.mtu));
-  if (port.state === 'listening' && port.connections > 0) {
+  same(`role of the pod at ${what}`, record.podRole, port.podRole);
+  if (['listening', 'connecting'].includes(port.state) && port.connections > 0) {
     const got = port.lastError === '' ? 'none any more' : `none any more (${port.lastError})`;
     throw usvError('USV_CHECK', { what: `the peer of ${what}`, expected: 'a connected front-end', got });
   }
@@ -100,6 +101,8 @@ async function checkMount(steps: Steps, record: Attachment): Promise<void> {
   const source = await present(paths.portDir, steps.stat(paths.portDir));
   const where = `the directory ${paths.portDir}`;
   same(paths.podPort, where, place.identity === source.identity ? where : 'another one');
+  // Where the pod listens, the socket is there when the pod wants it, and port.json is the pod's to lose.
+  if (record.podRole === 'server') return;
   const socket = await present(paths.portSocket, steps.stat(paths.portSocket));
   same(
     paths.portSocket,

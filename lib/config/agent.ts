@@ -7,12 +7,56 @@ import { absolutePath, integerField, rootField } from './fields.ts';
 
 const id = z.int().check(z.minimum(0));
 
+/** The last part of a slice's resource name follows from kind and size, so no two pools may have the same. */
+const slicesField = z
+  ._default(
+    z
+      .array(
+        z.strictObject({
+          kind: z
+            .enum(['shm', 'hugepages'])
+            .check(z.describe('shm: ordinary memory of a tmpfs; hugepages: those of a hugetlbfs mount')),
+          sizeMi: integerField(1, 65_536, 64, 'size of a slice in MiB'),
+          count: integerField(1, 1024, 1, 'how many slices'),
+          directory: z
+            .optional(absolutePath)
+            .check(
+              z.describe(
+                'a directory on tmpfs or hugetlbfs; default run/usvhost below root for shm, /dev/hugepages for hugepages',
+              ),
+            ),
+          numaNodes: numaNodesField('NUMA nodes that the slices are dealt out to in turn; empty: none'),
+        }),
+      )
+      .check(
+        z.maxLength(16),
+        z.refine(
+          (pools) => new Set(pools.map(({ kind, sizeMi }) => `${kind}-${sizeMi}`)).size === pools.length,
+          'expected at most one pool of the same kind and size',
+        ),
+      ),
+    [],
+  )
+  .check(z.describe('pools of memory slices, no two of the same kind and size'));
+
+function numaNodesField(meaning: string) {
+  const node = z.int().check(z.minimum(0), z.maximum(1023));
+  return z._default(z.array(node).check(z.maxLength(64)), []).check(z.describe(meaning));
+}
+
 export const agentConfigSchema = z.strictObject({
   root: rootField,
   ports: integerField(1, 1024, 64, 'how many ports the device plugin advertises'),
+  portNumaNodes: numaNodesField(
+    'NUMA nodes that the ports are dealt out to in turn; empty: no port has a node',
+  ),
   resourceName: z
     ._default(z.string().check(z.regex(/^[a-z0-9.-]+\/[A-Za-z0-9._-]+$/)), 'usvhost.io/port')
     .check(z.describe('name of the extended resource')),
+  slices: slicesField,
+  registration: z
+    ._default(z.enum(['kubelet-socket', 'plugin-watcher']), 'kubelet-socket')
+    .check(z.describe('how the kubelet comes to know the device plugin')),
   podDirUid: z._default(id, 0).check(z.describe('owner of a pod directory')),
   podDirGid: z._default(id, 0).check(z.describe('group of a pod directory')),
   podDirMode: integerField(0, 0o777, 0o755, 'mode of a pod directory (decimal in JSON)'),

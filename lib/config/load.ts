@@ -87,18 +87,23 @@ export function loadConfig<Shape extends z.core.$ZodShape>(
   const result = schema.safeParse(merged);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  const field =
-    issue?.path.join('.') || (issue?.code === 'unrecognized_keys' ? issue.keys.join(', ') : sources.role);
+  if (issue?.code === 'unrecognized_keys') {
+    throw usvError('USV_CONFIG', {
+      what: [...issue.path, issue.keys.join(', ')].join('.'),
+      expected:
+        issue.path.length === 0
+          ? `only ${fields.join(', ')}`
+          : `only fields of docs/config-${sources.role}.md`,
+      got: 'an unknown field',
+    });
+  }
   const got = issue?.path.reduce<unknown>(
     (value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined),
     merged,
   );
   throw usvError('USV_CONFIG', {
-    what: field,
-    expected:
-      issue?.code === 'unrecognized_keys'
-        ? `only ${fields.join(', ')}`
-        : expectation(issue?.message ?? 'another value'),
-    got: issue?.code === 'unrecognized_keys' ? 'an unknown field' : (JSON.stringify(got) ?? 'nothing'),
+    what: issue?.path.join('.') || sources.role,
+    expected: expectation(issue?.message ?? 'another value'),
+    got: JSON.stringify(got) ?? 'nothing',
   });
 }

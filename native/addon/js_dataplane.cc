@@ -44,7 +44,8 @@ EngineOptions read_engine(const Napi::Object& from) {
 DataplaneOptions read_options(const Napi::Object& from) {
   DataplaneOptions options;
   for (const Napi::Object& port : objects(from, "ports")) {
-    options.ports.push_back({text(port, "name"), text(port, "path"), static_cast<uint16_t>(u32(port, "queueSize"))});
+    options.ports.push_back({text(port, "name"), text(port, "path"), static_cast<uint16_t>(u32(port, "queueSize")),
+                             boolean(port, "server")});
   }
   options.engine = read_engine(object(from, "engine"));
   Napi::Object memory = object(from, "memory");

@@ -88,6 +88,7 @@ void JsSwitch::add_port(const Napi::CallbackInfo& info) {
   if (has(from, "gid")) options.socket.gid = static_cast<gid_t>(number(from, "gid"));
   if (has(from, "mac")) options.mac = static_cast<MacAddress>(number(from, "mac"));
   options.mtu = static_cast<uint32_t>(number(from, "mtu"));
+  options.connect = boolean(from, "connect");
   if (env.IsExceptionPending()) return;
   if (!switch_) return throw_status(env, failure("USV_INTERNAL", "expected an open NativeSwitch, got a closed one"));
   if (Status status = switch_->add_port(std::move(options)); !status.ok()) throw_status(env, status);

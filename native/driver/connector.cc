@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 
@@ -16,12 +17,14 @@ namespace {
 constexpr uint64_t kMilli = 1'000'000;
 // How often a link that is up is asked whether the back-end broke a ring; the check is one load.
 constexpr uint64_t kBrokenCheckMillis = 100;
+// Whoever gets to the directory may connect: in a pod that is the pod itself and the switch.
+constexpr uint32_t kServerSocketMode = 0666;
 }  // namespace
 
 Connector::Connector(std::vector<VirtioPort*> ports, const Segment& segment, const PollThread& thread,
                      ConnectorOptions options, std::function<void(LinkEvent)> on_event)
     : segment_(segment), data_thread_(thread), options_(options), on_event_(std::move(on_event)) {
-  for (VirtioPort* port : ports) sessions_.push_back({port, {}, {}, 0, options_.backoff_min_millis, false, {}});
+  for (VirtioPort* port : ports) sessions_.push_back({port, {}, {}, {}, 0, options_.backoff_min_millis, false, {}});
 }
 
 Status Connector::start() {
@@ -39,6 +42,9 @@ void Connector::stop() {
   uint64_t one = 1;
   [[maybe_unused]] ssize_t written = ::write(stop_event_.get(), &one, sizeof one);
   thread_.join();
+  for (const Session& session : sessions_) {
+    if (session.listener) unlink(session.port->options().path.c_str());
+  }
 }
 
 void Connector::run() {
@@ -49,11 +55,13 @@ void Connector::run() {
     }
     std::vector<pollfd> fds{{stop_event_.get(), POLLIN, 0}};
     for (const Session& session : sessions_) {
-      int fd = session.stream ? session.stream->fd() : -1;  // poll() skips negative descriptors
+      int idle = awaits_back_end(session, now) ? session.listener.get() : -1;  // poll() skips negative descriptors
+      int fd = session.stream ? session.stream->fd() : idle;
       short events = session.stream && session.stream->wants_write() ? POLLIN | POLLOUT : POLLIN;
       fds.push_back({fd, events, 0});
     }
-    poll(fds.data(), fds.size(), next_timeout(monotonic_nanos()));
+    // The same time as above: a wait that ends in between must not find a listener that nobody watches.
+    poll(fds.data(), fds.size(), next_timeout(now));
     if (fds[0].revents != 0) return;
     now = monotonic_nanos();
     for (size_t i = 0; i < sessions_.size(); i++) {
@@ -81,6 +89,7 @@ void Connector::run() {
 int Connector::next_timeout(uint64_t now) {
   uint64_t next = UINT64_MAX;
   for (const Session& session : sessions_) {
+    if (awaits_back_end(session, now)) continue;
     next = std::min(next, session.up ? now + kBrokenCheckMillis * kMilli : session.deadline);
   }
   if (next == UINT64_MAX) return -1;
@@ -96,12 +105,28 @@ FrontEndConfig Connector::front_end_config(const VirtioPort& port) const {
   return config;
 }
 
-void Connector::attempt(Session& session, uint64_t now) {
-  Fd socket;
-  if (Status status = connect_to(session.port->options().path, socket); !status.ok()) {
-    close(session, status, now);
-    return;
+/** True for a server port whose next event is a connection: there is nothing to do until then. */
+bool Connector::awaits_back_end(const Session& session, uint64_t now) {
+  return session.listener && !session.stream && now >= session.deadline;
+}
+
+/** The next back-end's connection, none while nobody connects. More than one wait in the backlog for their turn. */
+Status Connector::take_connection(Session& session, Fd& out) {
+  if (!session.listener) {
+    ListenOptions options{session.port->options().path, kServerSocketMode};
+    if (Status status = listen_on(options, session.listener); !status.ok()) return status;
   }
+  out.reset(accept4(session.listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (out || errno == EAGAIN || errno == ECONNABORTED || errno == EINTR) return {};
+  return system_failure("USV_IO", "accept at " + session.port->options().path);
+}
+
+void Connector::attempt(Session& session, uint64_t now) {
+  const VirtioPortOptions& port = session.port->options();
+  Fd socket;
+  Status found = port.server ? take_connection(session, socket) : connect_to(port.path, socket);
+  if (!found.ok()) close(session, found, now);
+  if (!socket) return;
   session.port->reset_rings(data_thread_);
   session.front_end.emplace(front_end_config(*session.port));
   session.deadline = now + options_.handshake_millis * kMilli;
@@ -114,9 +139,11 @@ void Connector::attempt(Session& session, uint64_t now) {
 
 /** The reason of an orderly end; a back-end that holds a connection already closes the next one at once. */
 Status Connector::ended(const Session& session) const {
-  return session.up
-             ? failure("USV_SWITCH_UNREACHABLE", "the back-end closed the connection")
-             : failure("USV_PORT_BUSY", "expected a handshake, got the end: is the port in use by another driver?");
+  if (session.up) return failure("USV_SWITCH_UNREACHABLE", "the back-end closed the connection");
+  if (session.port->options().server) {
+    return failure("USV_SWITCH_UNREACHABLE", "expected a handshake, got the end of the back-end's connection");
+  }
+  return failure("USV_PORT_BUSY", "expected a handshake, got the end: is the port in use by another driver?");
 }
 
 /** Sends all that can be sent now; the link is up when nothing is left to do. */

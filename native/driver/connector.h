@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps the ports of a driver connected: connects, shakes hands, notices the end, backs off and tries again, on one
-// control thread for all ports. It never touches a ring; the data thread is asked to.
+// Keeps the ports of a driver connected: connects or accepts, shakes hands, notices the end, backs off and tries again, on
+// one control thread for all ports. It never touches a ring; the data thread is asked to.
 #pragma once
 
 #include <functional>
@@ -44,6 +44,7 @@ class Connector {
     VirtioPort* port;
     std::optional<MessageStream> stream;
     std::optional<FrontEnd> front_end;
+    Fd listener;            // of a server port, from the first attempt on
     uint64_t deadline = 0;  // of the handshake, or of the next attempt while there is no stream
     uint32_t backoff_millis = 0;
     bool up = false;
@@ -52,6 +53,8 @@ class Connector {
 
   void run();
   void attempt(Session& session, uint64_t now);
+  static Status take_connection(Session& session, Fd& out);
+  static bool awaits_back_end(const Session& session, uint64_t now);
   void on_readable(Session& session, uint64_t now);
   Status proceed(Session& session);
   Status ended(const Session& session) const;

@@ -39,8 +39,9 @@ struct DriverCounters {
 
 struct VirtioPortOptions {
   std::string name;
-  std::string path;           // the back-end's socket
+  std::string path;           // the back-end's socket, or ours
   uint16_t queue_size = 256;  // a power of two, 2 to 4096
+  bool server = false;        // we listen at `path` and the back-end connects
 };
 
 class VirtioPort {

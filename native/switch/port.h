@@ -8,6 +8,7 @@
 #include "switch/connection.h"
 #include "switch/mac_table.h"
 #include "switch/port_table.h"
+#include "switch/redial.h"
 #include "vhost_user/sockets.h"
 
 namespace usvhost {
@@ -17,13 +18,15 @@ struct PortOptions {
   ListenOptions socket;
   std::optional<MacAddress> mac;  // the pod's address: bound to this port, refused as source on others
   uint32_t mtu = 1500;            // payload bytes of a frame; 18 more for Ethernet header and one VLAN tag
+  bool connect = false;           // the pod listens at socket.path and the switch connects, else the other way round
 };
 
-enum class PortState : uint8_t { kListening, kHandshake, kUp };
+enum class PortState : uint8_t { kListening, kConnecting, kHandshake, kUp };
 
 inline const char* describe(PortState state) {
   switch (state) {
     case PortState::kListening: return "listening";
+    case PortState::kConnecting: return "connecting";
     case PortState::kHandshake: return "handshake";
     case PortState::kUp: return "up";
   }
@@ -62,7 +65,10 @@ struct Port final : BackEndListener {
   Host* host = nullptr;
   PortOptions options;
   uint16_t index;
+  /** The state without a connection. */
+  PortState idle_state() const { return options.connect ? PortState::kConnecting : PortState::kListening; }
   Fd listener;
+  Redial redial;  // of a port that connects
   std::optional<Connection> connection;
   PortRuntime runtime;
   CounterBlock* counters = nullptr;

@@ -108,9 +108,9 @@ Status Switch::add_port(PortOptions options) {
   auto index = static_cast<uint16_t>(free - ports_.begin());
   auto port = std::make_unique<Port>(index, std::move(options));
   port->host = this;
-  if (Status status = listen_port(*port); !status.ok()) return status;
+  if (Status status = open_port(*port); !status.ok()) return status;
   if (port->options.mac && !macs_.add_static(*port->options.mac, index)) {
-    unlink(port->options.socket.path.c_str());
+    unlink_socket(*port);
     return failure("USV_PORT_OCCUPIED", "expected a MAC address for %s that is not another port's, and room for it",
                    port->options.name.c_str());
   }
@@ -120,15 +120,25 @@ Status Switch::add_port(PortOptions options) {
   port->runtime.max_frame = port->options.mtu + kFrameOverhead;
   table_.set_end(std::max<uint32_t>(table_.end(), index + 1u));
   *free = std::move(port);
-  set_state(**free, PortState::kListening, "");
+  set_state(**free, (*free)->idle_state(), "");
+  wake_control();  // a first attempt may be due
   return {};
 }
 
-Status Switch::listen_port(Port& port) {
+Status Switch::open_port(Port& port) {
+  if (port.options.connect) {
+    port.redial.begin();
+    return {};
+  }
   if (Status status = listen_on(port.options.socket, port.listener); !status.ok()) return status;
   Status status = watch(epoll_.get(), port.listener.get(), EPOLLIN, kListenerKey | port.index);
-  if (!status.ok()) unlink(port.options.socket.path.c_str());
+  if (!status.ok()) unlink_socket(port);
   return status;
+}
+
+/** Where the pod listens the socket is the pod's. */
+void Switch::unlink_socket(const Port& port) {
+  if (!port.options.connect) unlink(port.options.socket.path.c_str());
 }
 
 bool Switch::remove_port(const std::string& name) {
@@ -141,7 +151,7 @@ bool Switch::remove_port(const std::string& name) {
   }
   macs_.remove_port(port->index);
   stats_.close(port->index);
-  unlink(port->options.socket.path.c_str());
+  unlink_socket(*port);
   ports_[port->index].reset();
   uint32_t end = table_.end();
   while (end > 0 && ports_[end - 1] == nullptr) end--;
@@ -214,6 +224,7 @@ void Switch::publish(Port& port) {
   port.published = true;
   thread.wake();
   bool up = transmit.active() && receive.active() && transmit.enabled && receive.enabled;
+  if (up) port.redial.proved();
   if (up && port.state != PortState::kUp) set_state(port, PortState::kUp, "");
   if (!up && port.state == PortState::kUp) set_state(port, PortState::kHandshake, "the front-end disabled a ring");
 }
@@ -238,7 +249,7 @@ void Switch::run_control() {
         if (listener == (pass == 1)) on_event_fd(events[i].data.u64, events[i].events, now);
       }
     }
-    timeout = expire_deadlines(now);
+    timeout = keep_time(now);
   }
 }
 
@@ -282,6 +293,23 @@ void Switch::accept_on(Port& port, uint64_t now) {
     on_event_({port.options.name, port.state, port.last_error});
     return;
   }
+  adopt(port, std::move(socket), now);
+}
+
+/** One attempt to connect to a pod that listens. It never waits: a unix socket connects at once or not at all. */
+void Switch::dial(Port& port, uint64_t now) {
+  Fd socket;
+  if (Status status = connect_to_foreign(port.options.socket.path, socket); !status.ok()) {
+    port.redial.again(now);
+    port.last_error = status.describe();
+    if (port.redial.news(port.last_error)) set_state(port, PortState::kConnecting, port.last_error);
+    return;
+  }
+  port.redial.connected();
+  adopt(port, std::move(socket), now);
+}
+
+void Switch::adopt(Port& port, Fd socket, uint64_t now) {
   int fd = socket.get();
   port.connection.emplace(std::move(socket), port, options_.handshake_millis * 1'000'000ull, now);
   if (Status status = watch(epoll_.get(), fd, EPOLLIN, kConnectionKey | port.index); !status.ok()) {
@@ -304,7 +332,8 @@ void Switch::close_connection(Port& port, const Status& reason) {
   withdraw(port);
   port.connection.reset();
   if (!reason.ok()) port.last_error = reason.describe();
-  set_state(port, PortState::kListening, reason.ok() ? "the front-end disconnected" : reason.describe());
+  if (port.options.connect) port.redial.again(monotonic_nanos());
+  set_state(port, port.idle_state(), reason.ok() ? "the front-end disconnected" : reason.describe());
 }
 
 /** Ends the ports whose rings a data thread found impossible or whose memory a pod took away. */
@@ -321,20 +350,23 @@ void Switch::close_broken() {
   }
 }
 
-/** Closes connections whose time is over; returns the milliseconds until the next one's, -1 for none. */
-int Switch::expire_deadlines(uint64_t now) {
+/**
+ * Closes connections whose time is over and makes the attempts that are due; returns the milliseconds until the next
+ * of either, -1 for none.
+ */
+int Switch::keep_time(uint64_t now) {
   uint64_t next = UINT64_MAX;
   for (auto& port : ports_) {
-    if (port == nullptr || !port->connection) continue;
-    uint64_t deadline = port->connection->deadline();
-    if (deadline <= now) {
+    if (port == nullptr) continue;
+    if (port->connection && port->connection->deadline() <= now) {
       close_connection(*port, failure("USV_HANDSHAKE", "expected a complete message within %u ms, got silence",
                                       options_.handshake_millis));
-    } else {
-      next = std::min(next, deadline);
     }
+    if (port->redial.due() <= now) dial(*port, now);
+    next = std::min(next, port->connection ? port->connection->deadline() : port->redial.due());
   }
   if (next == UINT64_MAX) return -1;
+  if (next <= now) return 0;
   return static_cast<int>((next - now) / 1'000'000u) + 1;
 }
 

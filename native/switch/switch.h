@@ -36,7 +36,10 @@ class Switch final : private Port::Host {
   /** Ends all threads, closes all ports, removes sockets and the statistics file. Idempotent. */
   void stop();
 
-  /** Fails with USV_PORT_OCCUPIED (name or socket in use), USV_SOCKET_PATH, USV_CONFIG (table full), USV_IO. */
+  /**
+   * Fails with USV_PORT_OCCUPIED (name or socket in use), USV_SOCKET_PATH, USV_CONFIG (table full), USV_IO. A port that
+   * connects is there when this returns; whether its pod listens is told by events.
+   */
   Status add_port(PortOptions options);
   /** False when there is no such port. */
   bool remove_port(const std::string& name);
@@ -51,11 +54,14 @@ class Switch final : private Port::Host {
   void run_control();
   void on_event_fd(uint64_t key, uint32_t events, uint64_t now);
   void accept_on(Port& port, uint64_t now);
+  void dial(Port& port, uint64_t now);
+  void adopt(Port& port, Fd socket, uint64_t now);
   void close_connection(Port& port, const Status& reason);
   void set_state(Port& port, PortState state, std::string reason);
   void close_broken();
-  int expire_deadlines(uint64_t now);
-  Status listen_port(Port& port);
+  int keep_time(uint64_t now);
+  Status open_port(Port& port);
+  static void unlink_socket(const Port& port);
   void update_interest(Port& port);
   void wake_control() const;
   Port* find(const std::string& name);

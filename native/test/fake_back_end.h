@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A back-end that is driven by the test, step by step and without a thread: it accepts, answers, and then does with the
-// rings of our driver what no honest one would.
+// A back-end that is driven by the test, step by step and without a thread: it accepts or connects, answers, and then does
+// with the rings of our driver what no honest one would.
 #pragma once
 
 #include <sys/socket.h>
@@ -18,22 +18,23 @@ namespace usvhost::test {
 
 class FakeBackEnd final : public BackEndListener {
  public:
-  explicit FakeBackEnd(const std::string& path) {
+  /** One that connects. */
+  FakeBackEnd() { REQUIRE(FaultGuard::install().ok()); }
+  /** One that listens. */
+  explicit FakeBackEnd(const std::string& path) : FakeBackEnd() {
     Status status = listen_on({path}, listener_);
     REQUIRE_MESSAGE(status.ok(), status.describe());
-    REQUIRE(FaultGuard::install().ok());
   }
 
   /** Takes the next connection; false when none comes. */
   bool accept_one() {
-    stream_.reset();
-    back_end_.reset();
-    return eventually([this] {
-      Fd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-      if (!socket) return false;
-      stream_.emplace(std::move(socket), check_request_header);
-      back_end_.emplace(*this);
-      return true;
+    return begin([this] { return Fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)); });
+  }
+  /** Connects to a driver that listens; false when there is none. */
+  bool connect_to_driver(const std::string& path) {
+    return begin([&path] {
+      Fd socket;
+      return connect_to(path, socket).ok() ? std::move(socket) : Fd();
     });
   }
   /** The next request of the driver, unanswered; null when it does not come. */
@@ -85,6 +86,18 @@ class FakeBackEnd final : public BackEndListener {
   }
 
  private:
+  template <class Obtain>
+  bool begin(Obtain obtain) {
+    stream_.reset();
+    back_end_.reset();
+    return eventually([&] {
+      Fd socket = obtain();
+      if (!socket) return false;
+      stream_.emplace(std::move(socket), check_request_header);
+      back_end_.emplace(*this);
+      return true;
+    });
+  }
   void pause() override {}
   void resume() override {}
 
@@ -97,9 +110,9 @@ class FakeBackEnd final : public BackEndListener {
 class WatchedDataplane {
  public:
   WatchedDataplane(const std::string& path, EngineOptions engine, uint32_t handshake_millis = 5000,
-                   uint16_t queue_size = 64) {
+                   uint16_t queue_size = 64, bool server = false) {
     DataplaneOptions options;
-    options.ports.push_back({"p0", path, queue_size});
+    options.ports.push_back({"p0", path, queue_size, server});
     options.engine = std::move(engine);
     options.connector = {1, 20, handshake_millis};
     dataplane_ = std::make_unique<Dataplane>(options, [this](LinkEvent event) {

@@ -54,12 +54,10 @@ class HostileClient {
   static constexpr size_t kBytes = 256 * 1024;
   static constexpr size_t kData = 64 * 1024;  // buffers begin here
 
-  explicit HostileClient(const std::string& path, unsigned memfd_flags = 0) {
-    socket_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-    REQUIRE(connect(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  explicit HostileClient(const std::string& path, unsigned memfd_flags = 0)
+      : HostileClient(connected(path), memfd_flags) {}
+  /** Speaks over a connection that somebody has made. */
+  explicit HostileClient(Fd socket, unsigned memfd_flags = 0) : socket_(std::move(socket)) {
     file_.reset(memfd_create("hostile", MFD_CLOEXEC | memfd_flags));
     REQUIRE(ftruncate(file_.get(), kBytes) == 0);
     memory_ = static_cast<uint8_t*>(mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0));
@@ -172,6 +170,14 @@ class HostileClient {
 
  private:
   static constexpr uint32_t kHeader = 12;
+  static Fd connected(const std::string& path) {
+    Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+    REQUIRE(connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    return socket;
+  }
   static size_t transmit_offset(uint16_t index) { return kBytes - 2048u * (index % 16 + 1u); }
 
   bool read_fully(void* to, size_t size) {

@@ -33,6 +33,7 @@ class RawRing {
     store_release(&ring_.avail->idx, index);
   }
   uint16_t avail() const { return next_; }
+  void set_used(uint16_t index) { store_release(&ring_.used->idx, index); }
   uint16_t used() const { return load_acquire(&ring_.used->idx); }
   vring_used_elem used_entry(uint16_t index) const { return ring_.used->ring[index & (ring_.size - 1)]; }
   void want_calls() { store_plain(&ring_.avail->flags, uint16_t{0}); }

@@ -29,10 +29,10 @@ class TemporaryDirectory {
   std::string path_;
 };
 
-/** Looks at a condition of another thread's making until it holds or ten seconds have passed. */
+/** Looks at a condition of another thread's making until it holds or a minute has passed, which only a failure takes. */
 template <class Condition>
 bool eventually(Condition condition) {
-  uint64_t end = monotonic_nanos() + 10'000'000'000ull;
+  uint64_t end = monotonic_nanos() + 60'000'000'000ull;
   while (monotonic_nanos() < end) {
     if (condition()) return true;
     sched_yield();
@@ -49,6 +49,10 @@ inline size_t process_count(const char* what) {
 }
 inline size_t open_descriptors() { return process_count("fd"); }
 inline size_t running_threads() { return process_count("task"); }
+/** Whether no more than `before` threads are left; the kernel lists a thread for a moment after it was joined. */
+inline bool threads_ended(size_t before) {
+  return eventually([before] { return running_threads() <= before; });
+}
 
 #if defined(__SANITIZE_THREAD__)
 inline constexpr bool kThreadSanitizer = true;
@@ -94,6 +98,16 @@ class SwitchFixture {
     REQUIRE_MESSAGE(status.ok(), status.describe());
     return options.socket.path;
   }
+  /** A port whose pod listens. */
+  std::string add_connecting_port(const std::string& name) {
+    PortOptions options;
+    options.name = name;
+    options.socket.path = socket(name);
+    options.connect = true;
+    Status status = switch_->add_port(options);
+    REQUIRE_MESSAGE(status.ok(), status.describe());
+    return options.socket.path;
+  }
   std::string socket(const std::string& name) const { return directory_ / (name + ".sock"); }
 
   PortStatus port(const std::string& name) {
@@ -106,12 +120,14 @@ class SwitchFixture {
   uint64_t counter(const std::string& name, Counter which) { return port(name).counters.get(which); }
   bool in_state(const std::string& name, PortState state) { return port(name).state == state; }
   /** Whether an event of `name` has been sent whose reason contains `text`. */
-  bool told(const std::string& name, const std::string& text) {
+  bool told(const std::string& name, const std::string& text) { return times_told(name, text) != 0; }
+  size_t times_told(const std::string& name, const std::string& text) {
     std::lock_guard lock(mutex_);
+    size_t count = 0;
     for (const PortEvent& event : events_) {
-      if (event.port == name && event.reason.find(text) != std::string::npos) return true;
+      count += event.port == name && event.reason.find(text) != std::string::npos ? 1 : 0;
     }
-    return false;
+    return count;
   }
   Switch& operator*() { return *switch_; }
   Switch* operator->() { return switch_.get(); }
@@ -124,9 +140,9 @@ class SwitchFixture {
 };
 
 inline std::unique_ptr<Dataplane> start_dataplane(const std::string& path, EngineOptions engine,
-                                                  uint16_t queue_size = 256) {
+                                                  uint16_t queue_size = 256, bool server = false) {
   DataplaneOptions options;
-  options.ports.push_back({"p0", path, queue_size});
+  options.ports.push_back({"p0", path, queue_size, server});
   options.engine = std::move(engine);
   options.idle_micros = 20;
   auto dataplane = std::make_unique<Dataplane>(options, [](LinkEvent) {});

@@ -71,7 +71,7 @@ Status BackEnd::apply(const Message& message, std::vector<Fd>& fds, Reply& reply
       BackEndQueue& queue = queues_[payload.state.index];
       if (queue.started) return wrong_state("SET_VRING_BASE", "while the ring is stopped");
       queue.base = static_cast<uint16_t>(payload.state.value);
-      queue.mapped = false;
+      queue.mapped = queue.stood = false;
       return {};
     }
     case Request::kSetVringAddr: {
@@ -212,8 +212,11 @@ Status BackEnd::map_ring(BackEndQueue& queue) {
   ring.desc = reinterpret_cast<vring_desc*>(desc);
   ring.avail = reinterpret_cast<vring_avail*>(avail);
   ring.used = reinterpret_cast<vring_used*>(used);
+  // A front-end that goes on with its rings after its back-end died cannot know how far that one came, and says 0. The ring
+  // knows: completion is in order, so what is used ends where what is taken begins.
+  if (!queue.stood) queue.base = load_once(&ring.used->idx);
   queue.ring.attach(ring, queue.base);
-  queue.mapped = true;
+  queue.mapped = queue.stood = true;
   return {};
 }
 

@@ -31,6 +31,7 @@ struct BackEndQueue {
   bool started = false;  // vhost-user, "Ring states": from SET_VRING_KICK to GET_VRING_BASE
   bool enabled = false;
   bool mapped = false;  // `ring` points into the current memory table
+  bool stood = false;   // `base` is where our ring stood, no longer what the front-end said
   Fd kick;
   Fd call;
 

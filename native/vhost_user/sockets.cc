@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vhost_user/sockets.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -41,19 +42,43 @@ Status remove_stale(const std::string& path) {
   return {};
 }
 
+Status nobody_listens(const std::string& path) {
+  return system_failure("USV_SOCKET_MISSING", "expected a vhost-user peer listening at " + path);
+}
+
+/** `path` is what people know `address` by. */
+Status connect_socket(const sockaddr_un& address, const std::string& path, Fd& out) {
+  if (Status status = open_socket(out); !status.ok()) return status;
+  if (connect(out.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return {};
+  // EAGAIN: the listener's backlog is full; there is no connection that would complete later on a unix socket.
+  Status status =
+      errno == ENOENT || errno == ECONNREFUSED ? nobody_listens(path) : system_failure("USV_IO", "connect to " + path);
+  out.reset();
+  return status;
+}
+
 }  // namespace
 
 Status connect_to(const std::string& path, Fd& out) {
   sockaddr_un address;
   if (Status status = make_address(path, address); !status.ok()) return status;
-  if (Status status = open_socket(out); !status.ok()) return status;
-  if (connect(out.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return {};
-  // EAGAIN: the listener's backlog is full; there is no connection that would complete later on a unix socket.
-  Status status = errno == ENOENT || errno == ECONNREFUSED
-                      ? system_failure("USV_SOCKET_MISSING", "expected a vhost-user back-end listening at " + path)
-                      : system_failure("USV_IO", "connect to " + path);
-  out.reset();
-  return status;
+  return connect_socket(address, path, out);
+}
+
+Status connect_to_foreign(const std::string& path, Fd& out) {
+  // The descriptor holds the entry itself, a link too: whatever is put under the name afterwards is not looked at again.
+  Fd entry(open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!entry) return errno == ENOENT ? nobody_listens(path) : system_failure("USV_IO", "open " + path);
+  struct stat facts{};
+  if (fstat(entry.get(), &facts) != 0) return system_failure("USV_IO", "fstat of " + path);
+  if (!S_ISSOCK(facts.st_mode)) {
+    return failure("USV_PORT_OCCUPIED", "expected a socket, got another kind of file at %s", path.c_str());
+  }
+  sockaddr_un address;
+  if (Status status = make_address("/proc/self/fd/" + std::to_string(entry.get()), address); !status.ok()) {
+    return status;
+  }
+  return connect_socket(address, path, out);
 }
 
 Status listen_on(const ListenOptions& options, Fd& out) {

@@ -28,4 +28,10 @@ Status listen_on(const ListenOptions& options, Fd& out);
 /** One non-blocking attempt; USV_SOCKET_MISSING when nothing is there, USV_IO otherwise. */
 Status connect_to(const std::string& path, Fd& out);
 
+/**
+ * As connect_to(), into a directory where somebody else makes the entries: the last name may be a socket and nothing
+ * else, and what was looked at is what is connected to. USV_PORT_OCCUPIED for a link or any other kind of file.
+ */
+Status connect_to_foreign(const std::string& path, Fd& out);
+
 }  // namespace usvhost

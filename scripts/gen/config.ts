@@ -16,7 +16,7 @@ const roles = {
 } as const;
 
 /** The part of JSON Schema that our schemas use. */
-const fieldSchema = z.object({
+const plainFieldSchema = z.object({
   type: z.string().optional(),
   enum: z.array(z.string()).optional(),
   items: z.object({ type: z.string() }).optional(),
@@ -25,6 +25,17 @@ const fieldSchema = z.object({
   default: z.unknown().optional(),
   description: z.string(),
 });
+/** A list may hold objects, whose fields are plain. */
+const fieldSchema = plainFieldSchema.extend({
+  items: z
+    .object({
+      type: z.string(),
+      properties: z.record(z.string(), plainFieldSchema).default({}),
+      required: z.array(z.string()).default([]),
+    })
+    .optional(),
+});
+type PlainField = z.output<typeof plainFieldSchema>;
 type Field = z.output<typeof fieldSchema>;
 
 const documentSchema = z.looseObject({
@@ -37,7 +48,7 @@ function limit(value: number | undefined): number | undefined {
   return value === undefined || Math.abs(value) >= Number.MAX_SAFE_INTEGER ? undefined : value;
 }
 
-function kindOf(field: Field): string {
+function kindOf(field: PlainField): string {
   if (field.enum !== undefined) return field.enum.map((value) => `\`${value}\``).join(', ');
   if (field.items !== undefined) return `list of ${field.items.type}`;
   const [low, high] = [limit(field.minimum), limit(field.maximum)];
@@ -45,21 +56,23 @@ function kindOf(field: Field): string {
   return `${field.type ?? 'any'}${range}`;
 }
 
+function row(name: string, variable: string, field: PlainField, required = false): string {
+  const initial = field.default === undefined ? 'none' : `\`${JSON.stringify(field.default)}\``;
+  const cells = [`\`${name}\``, variable, kindOf(field), required ? 'required' : initial, field.description];
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+}
+
 function page(
   role: string,
   properties: Readonly<Record<string, Field>>,
   required: readonly string[],
 ): string {
-  const rows = Object.entries(properties).map(([name, field]) => {
-    const initial = field.default === undefined ? 'none' : `\`${JSON.stringify(field.default)}\``;
-    const cells = [
-      `\`${name}\``,
-      `\`${environmentName(role, name)}\``,
-      kindOf(field),
-      required.includes(name) ? 'required' : initial,
-      field.description,
-    ];
-    return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  const rows = Object.entries(properties).flatMap(([name, field]) => {
+    const variable = `\`${environmentName(role, name)}\``;
+    const inner = Object.entries(field.items?.properties ?? {}).map(([innerName, innerField]) =>
+      row(`${name}[].${innerName}`, `in ${variable}`, innerField, field.items?.required.includes(innerName)),
+    );
+    return [row(name, variable, field, required.includes(name)), ...inner];
   });
   return `# Configuration of \`usvhost ${role}\`
 

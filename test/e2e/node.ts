@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { type HostPaths, hostPaths } from '../../lib/names.ts';
 import { type ControlClient, controlClient } from '../contract/switch/control-client.ts';
 import { type FakeKubelet, startFakeKubelet } from '../fakes/kubelet.ts';
-import { amRoot, tree } from './person.ts';
+import { amRoot, ourselves, tree } from './person.ts';
 import { type Exit, Program, usvhost } from './program.ts';
 
 export interface Pod {
@@ -122,7 +122,7 @@ export class RealNode {
   }
 
   /** Runs a command where the runtime runs. */
-  inside(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Exit> {
+  exec(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Exit> {
     return new Program([...this.#enter, ...argv], { env, stdin: '' }).ended();
   }
 
@@ -148,8 +148,14 @@ export class RealNode {
       CNI_NETNS: pod.netns,
       CNI_IFNAME: 'net1',
       CNI_PATH: '/usr/lib/cni',
+      CNI_ARGS: 'IgnoreUnknown=true;K8S_POD_NAMESPACE=default;K8S_POD_NAME=app-0',
     };
     return new Program([...this.#enter, join(tree, 'build/native/usvhost')], { env, stdin }).ended();
+  }
+
+  /** Runs `usvhost` where the runtime runs and the mounts are seen. */
+  inside(...args: readonly string[]): Promise<Exit> {
+    return new Program([...this.#enter, ...ourselves.usvhost(args)], { stdin: '' }).ended();
   }
 
   /** Everything below the root and every mount of it. What comes and goes with SQLite's own work is left out. */

@@ -44,6 +44,8 @@ interface Endpoint {
   readonly options: DevicePluginOptions__Output;
   readonly resource: string;
   devices: ReadonlyMap<string, string> | undefined;
+  /** By device id; devices without topology are missing. */
+  numaNodes: ReadonlyMap<string, number>;
   /** Lists received. */
   lists: number;
 }
@@ -141,6 +143,7 @@ export class FakeKubelet {
       options,
       resource: request.resource_name,
       devices: undefined,
+      numaNodes: new Map(),
       lists: 0,
     };
     const former = this.#endpoints.get(endpoint.resource);
@@ -148,6 +151,11 @@ export class FakeKubelet {
     if (former !== undefined) drop(former);
     stream.on('data', ({ devices }: ListAndWatchResponse__Output) => {
       endpoint.devices = new Map(devices.map(({ ID, health }) => [ID, health]));
+      endpoint.numaNodes = new Map(
+        devices.flatMap(
+          ({ ID, topology }) => topology?.nodes.map((node) => [ID, Number(node.ID)] as const) ?? [],
+        ),
+      );
       endpoint.lists += 1;
       this.#changed.emit('change');
     });
@@ -171,6 +179,11 @@ export class FakeKubelet {
   /** Health by device id of what a plugin offers now; undefined when no plugin offers the resource. */
   devices(resource: string): ReadonlyMap<string, string> | undefined {
     return this.#endpoints.get(resource)?.devices;
+  }
+
+  /** The NUMA node of a device in the last list; undefined without topology. */
+  numaNode(resource: string, device: string): number | undefined {
+    return this.#endpoints.get(resource)?.numaNodes.get(device);
   }
 
   /** Lists received over the present stream of the resource. */

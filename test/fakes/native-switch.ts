@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A data plane without packets: each port really listens on its unix socket and one front-end at a time may connect,
-// which takes the port from `listening` to `up`. For tests of the control side that must run without a compiler.
+// which takes the port from `listening` to `up`; a port that connects stays `connecting`. For tests of the control side that
+// must run without a compiler.
 
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -36,14 +37,15 @@ export class FakeNativeSwitch implements NativeSwitchLike {
       options,
       server: createServer(),
       peers: new Set(),
-      state: 'listening',
+      state: options.connect ? 'connecting' : 'listening',
       connections: 0,
     };
+    this.#ports.set(options.name, port);
+    if (options.connect) return;
     port.server.on('connection', (peer) => this.#connected(port, peer));
     // As the real one does, listening is synchronous: the file is there when this returns.
     port.server.listen(options.socketPath);
     chmodSync(options.socketPath, options.socketMode);
-    this.#ports.set(options.name, port);
   }
 
   #connected(port: FakePort, peer: Socket): void {
@@ -74,7 +76,7 @@ export class FakeNativeSwitch implements NativeSwitchLike {
     if (port === undefined) return false;
     this.#ports.delete(name);
     port.server.close();
-    rmSync(port.options.socketPath, { force: true });
+    if (!port.options.connect) rmSync(port.options.socketPath, { force: true });
     for (const peer of port.peers) peer.destroy();
     return true;
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A switch without a data plane for tests of its clients: a real gRPC server of proto/switch.proto on the root's real
-// socket, real port directories and listening vhost.sock files. It can be stopped, restarted empty, and made to refuse.
+// socket, real port directories and listening vhost.sock files; a port that connects only has its directory. It can be stopped, restarted empty, and made to refuse.
 
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server as NetServer } from 'node:net';
@@ -40,12 +40,21 @@ export async function startFakeSwitch(root: string): Promise<FakeSwitch> {
   let grpc: Server | undefined;
   let served: ServedSocket | undefined;
 
-  let status: Omit<Port, 'spec' | 'socket_path'> = { state: 'listening' };
+  let status: Omit<Port, 'spec' | 'socket_path'> = {};
   const wirePort = (spec: PortSpec__Output): Port => ({
-    ...status,
     spec,
     socket_path: paths.portSocket(spec.name),
+    state: spec.role === 'connect' ? 'connecting' : 'listening',
+    ...status,
   });
+
+  const listen = async ({ name, socket_mode }: PortSpec__Output): Promise<void> => {
+    rmSync(paths.portSocket(name), { force: true });
+    const socket = createServer((connection) => connection.destroy());
+    await new Promise<void>((resolve) => socket.listen(paths.portSocket(name), resolve));
+    chmodSync(paths.portSocket(name), socket_mode);
+    sockets.set(name, socket);
+  };
 
   const addPort = async (spec: PortSpec__Output) => {
     const code = refusal;
@@ -57,11 +66,8 @@ export async function startFakeSwitch(root: string): Promise<FakeSwitch> {
     }
     if (known === undefined) {
       mkdirSync(paths.portDir(spec.name), { recursive: true, mode: 0o755 });
-      rmSync(paths.portSocket(spec.name), { force: true });
-      const socket = createServer((connection) => connection.destroy());
-      await new Promise<void>((resolve) => socket.listen(paths.portSocket(spec.name), resolve));
-      chmodSync(paths.portSocket(spec.name), spec.socket_mode);
-      sockets.set(spec.name, socket);
+      if (spec.role === 'connect') chmodSync(paths.portDir(spec.name), 0o1777);
+      else await listen(spec);
       ports.set(spec.name, spec);
       for (const waiter of waiters) waiter();
     }

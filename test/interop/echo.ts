@@ -24,11 +24,12 @@ export function verifyingDriver(options: {
   readonly path: string;
   readonly queueSize: number;
   readonly size: number;
+  readonly server?: boolean;
 }): RunningDriver {
-  const { path, queueSize, size } = options;
+  const { path, queueSize, size, server = false } = options;
   const addresses = { sourceMac: ourMac, destinationMac: peerMac };
   const traffic = { size, limit: 0, verify: true, running: false, ...addresses };
-  return new RunningDriver({ path, queueSize, engine: { kind: 'txonly', ...traffic } });
+  return new RunningDriver({ path, server, queueSize, engine: { kind: 'txonly', ...traffic } });
 }
 
 /** Sends until `frames` more have come back. */

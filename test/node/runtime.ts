@@ -47,7 +47,7 @@ export class Runtime {
 
   /** Runs `cnitool COMMAND NETWORK NETNS`; the library makes the container's name from the path of the namespace. */
   call(command: string, network: string, pod: Pod, { ifname = 'net1' }: CallOptions = {}): Promise<Exit> {
-    return this.node.inside([this.#cnitool, command, network, pod.netns], this.#environment(pod, ifname));
+    return this.node.exec([this.#cnitool, command, network, pod.netns], this.#environment(pod, ifname));
   }
 
   /** Runs a command as often as given with add and del of a pod, in one shell. */
@@ -58,7 +58,7 @@ while [ $n -lt ${count} ]; do
   "$0" del ${network} "$1" || exit 2
   n=$((n+1))
 done`;
-    return this.node.inside(['sh', '-c', script, this.#cnitool, pod.netns], this.#environment(pod, 'net1'));
+    return this.node.exec(['sh', '-c', script, this.#cnitool, pod.netns], this.#environment(pod, 'net1'));
   }
 
   #environment(pod: Pod, ifname: string): Readonly<Record<string, string>> {
@@ -91,7 +91,7 @@ done`;
   }
 
   async #run(argv: readonly string[]): Promise<string> {
-    const { status, stdout, stderr } = await this.node.inside(argv);
+    const { status, stdout, stderr } = await this.node.exec(argv);
     if (status !== 0) throw new Error(`${argv.join(' ')} ended with ${status}: ${stderr}`);
     return stdout;
   }

@@ -74,10 +74,10 @@ export class RunningSwitch {
     return join(this.#directory, `${name}.sock`);
   }
 
-  /** Returns the port's socket. */
-  addPort(name: string): string {
+  /** Returns the port's socket. `connect`: somebody else listens there and the switch connects. */
+  addPort(name: string, { connect = false }: { readonly connect?: boolean } = {}): string {
     const socketPath = this.socket(name);
-    this.#native.addPort({ name, socketPath, socketMode: 0o600, mtu: 1500 });
+    this.#native.addPort({ name, connect, socketPath, socketMode: 0o600, mtu: 1500 });
     return socketPath;
   }
 
@@ -105,6 +105,8 @@ export class RunningSwitch {
 
 export interface DriverOptions {
   readonly path: string;
+  /** We listen at the path. */
+  readonly server?: boolean;
   readonly queueSize: number;
   readonly engine: EngineOptions;
   readonly cpu?: number;
@@ -120,7 +122,9 @@ export class RunningDriver {
 
   constructor(options: DriverOptions) {
     const native: DataplaneOptions = {
-      ports: [{ name: 'port', path: options.path, queueSize: options.queueSize }],
+      ports: [
+        { name: 'port', path: options.path, queueSize: options.queueSize, server: options.server ?? false },
+      ],
       engine: options.engine,
       memory: { kind: 'memfd', directory: '' },
       buffers: 0,

@@ -13,7 +13,7 @@ import { parseForwardStats, parsePortStats, type TestpmdStats } from './testpmd-
 
 export interface VirtioUserPort {
   readonly kind: 'virtio-user';
-  /** Socket of the back-end, which listens. */
+  /** Socket of the back-end, which listens; with the device argument `server=1` testpmd's own. */
   readonly path: string;
   readonly mac: string;
   readonly queueSize: number;
@@ -25,6 +25,8 @@ export interface VhostPort {
   readonly kind: 'vhost';
   /** Socket that testpmd makes and listens on. */
   readonly path: string;
+  /** Somebody else listens there, and testpmd connects, again and again. */
+  readonly client?: boolean;
 }
 
 export interface TestpmdOptions {
@@ -56,7 +58,9 @@ const memoryMegabytes = 256;
 let serial = 0;
 
 function deviceArguments(port: VirtioUserPort | VhostPort, index: number): string {
-  if (port.kind === 'vhost') return `net_vhost${index},iface=${port.path},queues=1,client=0`;
+  if (port.kind === 'vhost') {
+    return `net_vhost${index},iface=${port.path},queues=1,client=${port.client === true ? 1 : 0}`;
+  }
   const { path, mac, queueSize, devargs = [] } = port;
   return [
     `net_virtio_user${index},path=${path},mac=${mac},queues=1,queue_size=${queueSize}`,

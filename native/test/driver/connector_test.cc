@@ -77,7 +77,7 @@ TEST_CASE("a back-end that hangs up in the handshake, after each message") {
 TEST_CASE("a back-end that never answers costs the deadline and no more") {
   TemporaryDirectory directory;
   FakeBackEnd back_end(directory / "port");
-  WatchedDataplane driver(directory / "port", TrafficOptions{}, 30);
+  WatchedDataplane driver(directory / "port", TrafficOptions{}, 300);
   REQUIRE(back_end.accept_one());
   CHECK(driver.told("USV_HANDSHAKE"));
   REQUIRE(back_end.accept_one());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole datapath in one process: our driver, our socket, our switch, our driver again.
+#include "test/hostile_client.h"
 #include "test/support.h"
 
 namespace usvhost::test {
@@ -43,6 +44,16 @@ TEST_CASE("two ports exchange frames without loss of bytes, at every size and qu
       CHECK(metric(source->report().engine, "foreign") == 0);
     }
   }
+}
+
+TEST_CASE("a driver is never asked to kick for receive buffers: nobody waits for them") {
+  SwitchFixture fixture;
+  HostileClient client(fixture.add_port("a"));
+  REQUIRE(client.handshake());
+  REQUIRE(eventually([&] { return fixture.in_state("a", PortState::kUp); }));
+  CHECK(load_once(&client.rings[kReceiveQueue].ring().used->flags) == VRING_USED_F_NO_NOTIFY);
+  // The transmit queue's are wanted once the data thread sleeps.
+  CHECK(eventually([&] { return load_once(&client.rings[kTransmitQueue].ring().used->flags) == 0; }));
 }
 
 TEST_CASE("ping answers, while both sides sleep between the frames") {

@@ -253,6 +253,7 @@ TEST_CASE("GET_VRING_BASE stops the ring and tells where it stood; a new start g
   REQUIRE(session.table() == "ok");
   REQUIRE(session.state(Request::kSetVringNum, 1, 64) == "ok");
   REQUIRE(session.state(Request::kSetVringBase, 1, 0xfff0) == "ok");
+  session.rings[1].set_used(0xfff0);
   REQUIRE(session.address(1) == "ok");
   REQUIRE(session.kick(1) == "ok");
   session.back_end.queue(1).ring.advance(20);
@@ -268,6 +269,23 @@ TEST_CASE("GET_VRING_BASE stops the ring and tells where it stood; a new start g
   CHECK(session.back_end.queue(1).ring.last_avail() == 4);
   CHECK(session.state(Request::kGetVringBase, 0, 0) == "ok");  // never started
   CHECK(session.reply.payload.state.value == 0);
+}
+
+TEST_CASE("a front-end that goes on with its rings after its back-end died finds them where they stood") {
+  Session session;
+  REQUIRE(session.table() == "ok");
+  session.rings[0].set_used(0xfffe);
+  session.start(0);  // says 0, as DPDK's does
+  CHECK(session.back_end.queue(0).ring.last_avail() == 0xfffe);
+  session.back_end.queue(0).ring.advance(3);
+  // From now on the position is ours, whatever the ring says.
+  session.rings[0].set_used(77);
+  REQUIRE(session.table() == "ok");
+  CHECK(session.back_end.queue(0).ring.last_avail() == 1);
+  CHECK(session.state(Request::kGetVringBase, 0, 0) == "ok");
+  CHECK(session.reply.payload.state.value == 1);
+  REQUIRE(session.kick(0) == "ok");
+  CHECK(session.back_end.queue(0).ring.last_avail() == 1);
 }
 
 TEST_CASE("size and base of a running ring cannot be changed") {

@@ -3,7 +3,9 @@
 #include "vhost_user/sockets.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <fstream>
 
@@ -66,6 +68,42 @@ TEST_CASE("what lies at the path: a stale socket is replaced, anything else is n
   std::filesystem::create_symlink(path, directory / "link");
   CHECK(code(listen_on({directory / "link"}, third)) == "USV_PORT_OCCUPIED");
   CHECK(connect_to(path, client).ok());
+}
+
+TEST_CASE("in a directory of somebody else only a socket is connected to") {
+  TemporaryDirectory directory;
+  Fd listener, client;
+  REQUIRE(listen_on({directory / "port"}, listener).ok());
+  size_t descriptors = open_descriptors();
+  CHECK(code(connect_to_foreign(directory / "absent", client)) == "USV_SOCKET_MISSING");
+  CHECK(code(connect_to_foreign((directory / "port") + "/below", client)) == "USV_IO");
+  std::ofstream(directory / "file") << "x";
+  std::filesystem::create_directory(directory / "directory");
+  REQUIRE(mkfifo((directory / "fifo").c_str(), 0600) == 0);
+  // A link leads to where the node's own sockets are; connect_to() would follow it.
+  std::filesystem::create_symlink(directory / "port", directory / "link");
+  std::filesystem::create_symlink("nowhere", directory / "dangling");
+  for (const char* name : {"file", "directory", "fifo", "link", "dangling"}) {
+    CAPTURE(name);
+    CHECK(code(connect_to_foreign(directory / name, client)) == "USV_PORT_OCCUPIED");
+  }
+  Fd datagram(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  strcpy(address.sun_path, (directory / "datagram").c_str());
+  REQUIRE(bind(datagram.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  CHECK(code(connect_to_foreign(directory / "datagram", client)) == "USV_IO");
+  datagram.reset();
+  CHECK_FALSE(client);
+  CHECK(open_descriptors() == descriptors);
+  // No limit but the file system's: the kernel gets a short name of the entry.
+  std::filesystem::create_directory(directory / std::string(100, 'd'));
+  std::string longest = directory / (std::string(100, 'd') + "/port");
+  std::filesystem::rename(directory / "port", longest);
+  CHECK(code(connect_to_foreign(longest, client)) == "ok");
+  CHECK((fcntl(client.get(), F_GETFL) & O_NONBLOCK) != 0);
+  listener.reset();  // the file stays, as after a crash
+  CHECK(code(connect_to_foreign(longest, client)) == "USV_SOCKET_MISSING");
 }
 
 TEST_CASE("a socket whose backlog is full is occupied, not stale") {

@@ -114,6 +114,29 @@ onNode('attachments', () => {
     expect([...node.switch.ports.values()][0]).toMatchObject({ mac, mtu: 1500, socket_mode: 0o666 });
   });
 
+  test('podRole server: the pod listens in its directory, and what it leaves there goes with the port', async () => {
+    const config = node.config(pod, { podRole: 'server', endpoint: 'socket' });
+    const added = await node.cni('ADD', pod, config);
+    expect(added.code).toBe(0);
+    const directory = join(node.root, 'run/usvhost/pods', pod.device, 'net1');
+    const document: unknown = JSON.parse(await node.run('cat', join(directory, 'port.json')));
+    expect(document).toMatchObject({ podRole: 'server' });
+    const [port] = [...node.switch.ports.values()];
+    expect(port).toMatchObject({ role: 'connect', socket_mode: 0o777 });
+    const listener = `require('node:net').createServer().listen(${JSON.stringify(join(directory, 'vhost.sock'))})`;
+    await node.run(process.execPath, '-e', `${listener}.on('listening', () => process.exit())`);
+    expect(statSync(hostPaths(node.root).portSocket(port?.name ?? '')).isSocket()).toBe(true);
+    await node.run('touch', join(directory, 'anything'));
+    expect(await node.cni('CHECK', pod, { ...config, prevResult: added.json })).toMatchObject({ code: 0 });
+    // The agent gives the port to a new switch in the same role.
+    await node.switch.kill();
+    await node.switch.start();
+    await node.switch.untilPort(port?.name ?? '');
+    expect([...node.switch.ports.values()]).toEqual([port]);
+    expect(await node.cni('DEL', pod, config)).toMatchObject({ code: 0 });
+    expect(await node.traces()).toEqual([]);
+  });
+
   test('endpoint socket: no tap, the same result', async () => {
     const config = node.config(pod, {
       endpoint: 'socket',

@@ -59,7 +59,7 @@ test('a restart of the switch does not show; its absence does, until it is back'
   await daemon.close();
   daemon = await startTestSwitch(root);
   // Longer than the grace for a switch that is gone.
-  await new Promise((resolve) => setTimeout(resolve, 3500));
+  await new Promise((resolve) => setTimeout(resolve, 2000));
   expect([await kubelet.capacity(resource), kubelet.lists(resource)]).toEqual([8, 1]);
 
   await daemon.close();

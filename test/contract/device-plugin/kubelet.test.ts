@@ -8,8 +8,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { pino } from 'pino';
+import type { DevicePluginConfig } from '../../../device-plugin/offers.ts';
 import {
-  type DevicePluginConfig,
   type DevicePluginDeps,
   type RunningDevicePlugin,
   startDevicePlugin,
@@ -18,6 +18,7 @@ import { type HostPaths, hostPaths } from '../../../lib/names.ts';
 import { unary } from '../../../proto/call.ts';
 import { type FakeKubelet, startFakeKubelet } from '../../fakes/kubelet.ts';
 import { temporaryRoots } from '../../fakes/temporary-root.ts';
+import { pluginConfig } from './plugin-config.ts';
 
 const newRoot = temporaryRoots();
 const resource = 'usvhost.io/port';
@@ -40,19 +41,10 @@ async function startPlugin(
   config: Partial<DevicePluginConfig> = {},
   graces: Graces = {},
 ): Promise<RunningDevicePlugin> {
-  const plugin = await startDevicePlugin(
-    {
-      root,
-      ports: 4,
-      resourceName: resource,
-      podDirUid: process.getuid?.() ?? 0,
-      podDirGid: process.getgid?.() ?? 0,
-      podDirMode: 0o755,
-      tunDevice: '/dev/null',
-      ...config,
-    },
-    { log: pino({ level: 'silent' }), ...graces },
-  );
+  const plugin = await startDevicePlugin(pluginConfig({ root, ...config }), {
+    log: pino({ level: 'silent' }),
+    ...graces,
+  });
   stops.push(() => plugin.close());
   return plugin;
 }
@@ -87,6 +79,16 @@ describe('starting', () => {
     });
     expect(await kubelet.capacity(resource)).toBe(4);
     expect(kubelet.registrations).toHaveLength(1);
+  });
+
+  test('device information is there before the kubelet asks, and goes when the plugin does', async () => {
+    await startKubelet();
+    const plugin = await startPlugin();
+    expect(readdirSync(paths.deviceInfoDir)).toHaveLength(4);
+    await expect(startPlugin()).rejects.toMatchObject({ code: 'USV_RUNNING' });
+    expect(readdirSync(paths.deviceInfoDir)).toHaveLength(4);
+    await plugin.close();
+    expect(readdirSync(paths.deviceInfoDir)).toEqual([]);
   });
 
   test('the socket of a plugin that was killed is replaced', async () => {
@@ -271,6 +273,13 @@ describe('allocation', () => {
     for (const directory of directories) expect(statSync(directory).mode & 0o777).toBe(0o755);
     kubelet.release(resource, first.devices);
     expect((await kubelet.allocate(resource, 1)).devices).toEqual(first.devices);
+  });
+
+  test('ports have their NUMA node, and a container gets ports of one', async () => {
+    const kubelet = await startKubelet();
+    await startPlugin({ portNumaNodes: [0, 1] });
+    expect((await kubelet.allocate(resource, 2)).devices).toEqual(['port-0', 'port-2']);
+    expect(['port-0', 'port-1'].map((id) => kubelet.numaNode(resource, id))).toEqual([0, 1]);
   });
 
   test('devices stay allocated over restarts of the kubelet', async () => {

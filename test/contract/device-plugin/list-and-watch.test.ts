@@ -8,7 +8,6 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import { DevicePool } from '../../../device-plugin/pool.ts';
 import { createPluginServer, type PluginServer } from '../../../device-plugin/server.ts';
-import { hostPaths } from '../../../lib/names.ts';
 import { DevicePlugin } from '../../../proto/load.ts';
 import { dial, type ServedSocket, serve } from '../../../proto/unix.ts';
 import { StuckStream } from '../../fakes/stuck-stream.ts';
@@ -24,12 +23,11 @@ let onStreams = (): void => {};
 beforeEach(async () => {
   const root = newRoot();
   streams = [];
-  pool = new DevicePool({ count: 64 });
+  pool = new DevicePool({ prefix: 'port-', count: 64 });
   plugin = createPluginServer({
     pool,
-    paths: hostPaths(root),
-    owner: { uid: 0, gid: 0, mode: 0o755 },
-    tunDevice: '/dev/null',
+    allocate: () => [],
+    isVacant: () => true,
     log: pino({ level: 'silent' }),
     onStreams: (open) => {
       streams.push(open);

@@ -22,6 +22,7 @@ const attachment: Attachment = {
   mac: '02:00:00:00:00:01',
   mtu: 1500,
   endpoint: 'tap',
+  podRole: 'client',
   state: 'adding',
   ipamConfig: null,
   podUid: null,
@@ -46,10 +47,10 @@ function reopen(bootId?: string): void {
 
 test('records survive a restart of the agent and end with the boot', () => {
   store.put(attachment);
-  store.put({ ...attachment, state: 'ready', ipamConfig: '{}' });
+  store.put({ ...attachment, state: 'ready', ipamConfig: '{}', podRole: 'server' });
   store.buryPort('p9');
   reopen();
-  expect(store.list()).toEqual([{ ...attachment, state: 'ready', ipamConfig: '{}' }]);
+  expect(store.list()).toEqual([{ ...attachment, state: 'ready', ipamConfig: '{}', podRole: 'server' }]);
   expect(store.get({ containerId: 'c1', ifname: 'net1' })).toEqual(store.list()[0]);
   expect(store.findByPlace('port-0', 'net1')?.port).toBe('p1');
   expect(store.findByPlace('port-0', 'net2')).toBeUndefined();

@@ -91,6 +91,7 @@ function going(n: number, more: Partial<Attachment> = {}): void {
     podNamespace: 'a',
     podName: `pod-${n}`,
     runtimeIfname: 'eth7',
+    podRole: 'client',
     ...more,
   });
 }

@@ -11,6 +11,8 @@ import { describe, expect, test } from '@jest/globals';
 
 const launcher = fileURLToPath(new URL('../../../cli/usvhost', import.meta.url));
 
+const commands = ['switch', 'agent', 'dataplane', 'install', 'ports', 'doctor', 'check', 'demo'];
+
 interface Result {
   readonly status: number | null;
   readonly stdout: string;
@@ -24,8 +26,7 @@ function usvhost(args: readonly string[], program = launcher): Result {
 test('--help lists the commands and loads none of them', () => {
   const { status, stdout } = usvhost(['--help']);
   expect(status).toBe(0);
-  for (const command of ['switch', 'agent', 'dataplane', 'demo'])
-    expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
+  for (const command of commands) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
 });
 
 test('--version is a version', () => {
@@ -35,7 +36,7 @@ test('--version is a version', () => {
   });
 });
 
-test.each(['switch', 'agent', 'dataplane', 'demo'])('%s --help has examples', (command) => {
+test.each(commands)('%s --help has examples', (command) => {
   const { status, stdout } = usvhost([command, '--help']);
   expect(status).toBe(0);
   expect(stdout).toContain('\nExamples:\n');

@@ -19,6 +19,7 @@ test('defaults', () => {
   expect(readConfig(good)).toEqual({
     ...good,
     endpoint: 'tap',
+    podRole: 'client',
     mtu: 1500,
     queues: 1,
     queueSize: 256,

@@ -17,6 +17,7 @@ const attachment: Attachment = {
   mac: '02:00:00:00:00:0a',
   mtu: 9000,
   endpoint: 'tap',
+  podRole: 'client',
   state: 'adding',
   ipamConfig: null,
   podUid: null,
@@ -25,9 +26,18 @@ const attachment: Attachment = {
   runtimeIfname: 'net1',
 };
 
-test.each(['tap', 'socket'] as const)('the document of a %s keeps the contract', (endpoint) => {
+test.each([
+  ['tap', 'client'],
+  ['socket', 'server'],
+] as const)('the document of a %s whose pod is the %s keeps the contract', (endpoint, podRole) => {
   const ips = [{ address: '10.1.2.3/24', gateway: '10.1.2.1' }, { address: 'fd00::1/64' }];
-  const text = portDocument('/srv', { ...attachment, endpoint }, { queues: 1, queueSize: 256 }, ips);
+  const text = portDocument(
+    '/srv',
+    { ...attachment, endpoint, podRole },
+    { queues: 1, queueSize: 256 },
+    ips,
+    undefined,
+  );
   const value: unknown = JSON.parse(text);
   // Nothing is left out by the reader.
   expect(portContractSchema.parse(value)).toEqual(value);
@@ -38,7 +48,7 @@ test.each(['tap', 'socket'] as const)('the document of a %s keeps the contract',
       pod: '/var/run/usvhost/net1/vhost.sock',
       host: '/srv/run/usvhost/ports/p0123456789abcd/vhost.sock',
     },
-    podRole: 'client',
+    podRole,
     mac: '02:00:00:00:00:0a',
     mtu: 9000,
     queues: 1,
@@ -47,4 +57,10 @@ test.each(['tap', 'socket'] as const)('the document of a %s keeps the contract',
     endpoint,
   });
   expect(text.endsWith('}\n')).toBe(true);
+});
+
+test('it names the pod where the runtime does', () => {
+  const pod = { namespace: 'default', name: 'app-0' };
+  const text = portDocument('/', attachment, { queues: 1, queueSize: 256 }, [], pod);
+  expect(portContractSchema.parse(JSON.parse(text)).pod).toEqual(pod);
 });

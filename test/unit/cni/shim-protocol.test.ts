@@ -14,7 +14,7 @@ test.each([
   ['mkdir', wire.encodeMkdir('a', owner), 204],
   ['writeFile', wire.encodeWriteFile('a', owner, Buffer.from('xyz')), 207],
   ['path', wire.encodePath('a'), 192],
-  ['bind', wire.encodeReadOnlyBind('a', 'b'), 388],
+  ['bind', wire.encodeBind('a', 'b', { readOnly: true }), 388],
   [
     'tapAdd',
     wire.encodeTapAdd({

@@ -7,35 +7,46 @@ import fc from 'fast-check';
 import { type PortArguments, parseDevargs } from '../../../dataplane/devargs.ts';
 import { UsvhostError } from '../../../lib/errors.ts';
 
-const nothing = { queueSize: undefined, mac: undefined };
+const nothing = { queueSize: undefined, mac: undefined, server: undefined };
 
 describe('good', () => {
   const table: readonly (readonly [string, PortArguments])[] = [
     // The example of the RFC.
     [
       'eth_cvio0,queue_num=256,rx=1,tx=1,cq=0,path=/var/run/usvhost',
-      { name: 'eth_cvio0', path: '/var/run/usvhost', queueSize: 256, mac: undefined },
+      { name: 'eth_cvio0', path: '/var/run/usvhost', queueSize: 256, mac: undefined, server: undefined },
     ],
     ['eth_cvio9999,path=/s', { name: 'eth_cvio9999', path: '/s', ...nothing }],
     [
       'eth_cvio0,mac=02:00:00:00:00:0A,path=/s',
-      { name: 'eth_cvio0', path: '/s', queueSize: undefined, mac: '02:00:00:00:00:0a' },
+      { name: 'eth_cvio0', path: '/s', queueSize: undefined, mac: '02:00:00:00:00:0a', server: undefined },
     ],
     [
       'net_virtio_user0,path=/s,queues=1,queue_size=1024,mac=02:00:00:00:00:01',
-      { name: 'net_virtio_user0', path: '/s', queueSize: 1024, mac: '02:00:00:00:00:01' },
+      { name: 'net_virtio_user0', path: '/s', queueSize: 1024, mac: '02:00:00:00:00:01', server: undefined },
     ],
     // DPDK's old name, and no number.
     ['virtio_user,path=/s', { name: 'virtio_user', path: '/s', ...nothing }],
     ['net_virtio_user,path=s', { name: 'net_virtio_user', path: 's', ...nothing }],
     [
-      'net_virtio_user0,path=/s,cq=0,server=0,packed_vq=0,vectorized=0,mrg_rxbuf=1,in_order=0',
+      'net_virtio_user0,path=/s,cq=0,packed_vq=0,vectorized=0,mrg_rxbuf=1,in_order=0',
       { name: 'net_virtio_user0', path: '/s', ...nothing },
     ],
+    [
+      'net_virtio_user0,path=/s,server=0',
+      { name: 'net_virtio_user0', path: '/s', ...nothing, server: false },
+    ],
+    ['net_virtio_user0,path=/s,server=1', { name: 'net_virtio_user0', path: '/s', ...nothing, server: true }],
     // Only the first = divides.
     ['net_virtio_user0,path=/a=b/s', { name: 'net_virtio_user0', path: '/a=b/s', ...nothing }],
-    ['eth_cvio0,queue_num=2,path=/s', { name: 'eth_cvio0', path: '/s', queueSize: 2, mac: undefined }],
-    ['eth_cvio0,queue_num=4096,path=/s', { name: 'eth_cvio0', path: '/s', queueSize: 4096, mac: undefined }],
+    [
+      'eth_cvio0,queue_num=2,path=/s',
+      { name: 'eth_cvio0', path: '/s', queueSize: 2, mac: undefined, server: undefined },
+    ],
+    [
+      'eth_cvio0,queue_num=4096,path=/s',
+      { name: 'eth_cvio0', path: '/s', queueSize: 4096, mac: undefined, server: undefined },
+    ],
   ];
 
   test.each(table)('%s', (text, expected) => {
@@ -68,7 +79,8 @@ describe('bad', () => {
     ['eth_cvio0,path=/s,tx=0', 'for tx='],
     ['eth_cvio0,path=/s,cq=1', '0 (no control queue) for cq='],
     ['net_virtio_user0,path=/s,queues=2', 'for queues='],
-    ['net_virtio_user0,path=/s,server=1', 'the switch listens'],
+    ['net_virtio_user0,path=/s,server=2', '0 (connect) or 1 (listen)'],
+    ['eth_cvio0,path=/s,server=1', 'a key of eth_cvio0'],
     ['net_virtio_user0,path=/s,packed_vq=1', 'split rings'],
     ['net_virtio_user0,path=/s,in_order=2', '0 or 1 for in_order='],
     ['net_virtio_user0,path=/s,queue_size=0', 'a power of two from 2 to 4096'],

@@ -33,7 +33,9 @@ function options(config: Readonly<Record<string, unknown>>): DataplaneOptions {
 describe('from port.json', () => {
   test('socket, ring size and the name of the tap', () => {
     expect(options({})).toMatchObject({
-      ports: [{ name: 'net_virtio_user0', path: join(root, 'net1', 'vhost.sock'), queueSize: 512 }],
+      ports: [
+        { name: 'net_virtio_user0', path: join(root, 'net1', 'vhost.sock'), queueSize: 512, server: false },
+      ],
       engine: { kind: 'tap', device: 'net1', node: '/dev/net/tun', multiQueue: false },
     });
   });
@@ -64,6 +66,17 @@ describe('from port.json', () => {
     const all = { engine: 'responder', mac: '02:00:00:00:00:0c', ip: '10.9.9.9' };
     expect(options(all).engine).toMatchObject({ mac: '02:00:00:00:00:0c', ip: '10.9.9.9' });
     expect(options({ tap: 'tap7' }).engine).toMatchObject({ device: 'tap7' });
+  });
+
+  test('who listens, unless the device arguments say it', () => {
+    writeFileSync(join(root, 'net1', 'port.json'), JSON.stringify({ ...contract, podRole: 'server' }));
+    expect(options({}).ports[0]).toMatchObject({ server: true });
+    expect(options({ port: [`eth_cvio0,path=${root}`] }).ports[0]).toMatchObject({ server: true });
+    expect(options({ port: [`${port},server=0`] }).ports[0]).toMatchObject({ server: false });
+    expect(options({ port: [`${bare},server=1`], engine: 'txonly' }).ports[0]).toMatchObject({
+      server: true,
+    });
+    expect(options({ port: [bare], engine: 'txonly' }).ports[0]).toMatchObject({ server: false });
   });
 
   test('a ring larger than the driver makes is the largest', () => {

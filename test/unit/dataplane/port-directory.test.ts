@@ -86,7 +86,7 @@ describe('with port.json', () => {
     ['nothing', '', 'expected JSON'],
     ['no object', '[]', 'port.json'],
     ['another version', JSON.stringify({ ...contract, version: 2 }), 'version of '],
-    ['another role', JSON.stringify({ ...contract, podRole: 'server' }), 'podRole of '],
+    ['another role', JSON.stringify({ ...contract, podRole: 'both' }), 'podRole of '],
     [
       'a socket without its pod path',
       JSON.stringify({ ...contract, socket: { host: '/s' } }),

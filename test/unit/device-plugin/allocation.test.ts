@@ -17,7 +17,8 @@ let options: AllocationOptions;
 beforeEach(() => {
   paths = hostPaths(newRoot());
   options = {
-    pool: new DevicePool({ count: 16 }),
+    pool: new DevicePool({ prefix: 'port-', count: 16 }),
+    resourceName: 'usvhost.io/port',
     paths,
     owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, mode: 0o755 },
     // A character device that every machine has.
@@ -60,6 +61,7 @@ describe('a container gets', () => {
         envs: { USVHOST_CONTRACT: '1', USVHOST_DIR: '/var/run/usvhost', USVHOST_DEVICES: 'port-3' },
         mounts: [{ container_path: '/var/run/usvhost', host_path: paths.podDir('port-3'), read_only: false }],
         devices: [{ container_path: '/dev/net/tun', host_path: '/dev/null', permissions: 'rw' }],
+        annotations: { 'usvhost.io/port': 'port-3' },
       },
     ]);
     expect(lstatSync(paths.podDir('port-3')).isDirectory()).toBe(true);

@@ -107,9 +107,12 @@ describe('hostPaths', () => {
       pod: '/run/usvhost/pods/port-0/net1',
       statsDir: '/run/usvhost/stats',
       stateDir: '/var/lib/usvhost',
+      memDir: '/run/usvhost/mem',
       devicePluginDir: '/var/lib/kubelet/device-plugins',
       kubeletSocket: '/var/lib/kubelet/device-plugins/kubelet.sock',
       pluginSocket: '/var/lib/kubelet/device-plugins/usvhost.sock',
+      pluginsRegistryDir: '/var/lib/kubelet/plugins_registry',
+      deviceInfoDir: '/var/run/k8s.cni.cncf.io/devinfo/dp',
     });
   });
 

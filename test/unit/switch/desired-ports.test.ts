@@ -2,7 +2,7 @@
 //
 // Desired ports over a data plane that really listens: idempotence, occupation, limits, and nothing left after a failure.
 
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { usvFailure } from '../../../lib/errors.ts';
@@ -57,6 +57,18 @@ describe('add', () => {
     native.failure = usvFailure('USV_IO', 'bind failed');
     expect(() => add('pa')).toThrow('bind failed');
     expect(readdirSync(paths.portDir('pa'))).toEqual(['port.json']);
+  });
+
+  test('a port that connects has a directory for its pod to write, and leaves what the pod listens on', () => {
+    const spec = parsePortSpec({ name: 'pa', role: 'connect' });
+    mkdirSync(paths.portDir('pa'));
+    writeFileSync(join(paths.portDir('pa'), 'vhost.sock'), '');
+    expect(ports.add(spec)).toMatchObject({ spec: { role: 'connect' }, status: { state: 'connecting' } });
+    expect(statSync(paths.portDir('pa')).mode & 0o7777).toBe(0o1777);
+    expect(readdirSync(paths.portDir('pa'))).toEqual(['vhost.sock']);
+    expect(() => add('pa')).toThrow(/connect for role of port pa.*got listen/);
+    expect(ports.remove('pa')).toEqual({ removed: true, kept: [] });
+    expect(readdirSync(paths.portsDir)).toEqual([]);
   });
 
   test('another specification under the same name names the field and both values', () => {

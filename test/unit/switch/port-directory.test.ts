@@ -14,7 +14,12 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { preparePortDirectory, removeEmpty, removePortDirectory } from '../../../switch/port-directory.ts';
+import {
+  openPortDirectory,
+  preparePortDirectory,
+  removeEmpty,
+  removePortDirectory,
+} from '../../../switch/port-directory.ts';
 import { temporaryRoots } from '../../fakes/temporary-root.ts';
 
 const newRoot = temporaryRoots();
@@ -71,6 +76,45 @@ describe('preparePortDirectory', () => {
   test('says so when a pod has put a directory in place of the socket', () => {
     mkdirSync(join(directory, 'vhost.sock'), { recursive: true });
     expect(() => preparePortDirectory(directory)).toThrow(expect.objectContaining({ code: 'USV_IO' }));
+  });
+});
+
+describe('openPortDirectory', () => {
+  const anybody = { mode: 0o777, uid: undefined, gid: undefined };
+
+  test("makes it the pod's to write whatever the umask is, and its port.json nobody's to remove", () => {
+    expect(openPortDirectory(directory, anybody)).toBe(true);
+    expect(statSync(directory).mode & 0o7777).toBe(0o1777);
+  });
+
+  test("takes over the directory of a former switch with the pod's socket in it", () => {
+    mkdirSync(directory);
+    writeFileSync(join(directory, 'vhost.sock'), '');
+    expect(openPortDirectory(directory, { ...anybody, mode: 0o750 })).toBe(false);
+    expect(statSync(directory).mode & 0o7777).toBe(0o1750);
+    expect(readdirSync(directory)).toEqual(['vhost.sock']);
+  });
+
+  test('gives it to the owner that is asked for', () => {
+    const uid = process.getuid?.() ?? 0;
+    const gid = process.getgid?.() ?? 0;
+    openPortDirectory(directory, { mode: 0o755, uid, gid });
+    expect(statSync(directory)).toMatchObject({ uid, gid });
+  });
+
+  test('refuses a link in its place', () => {
+    symlinkSync(root, directory);
+    const { mode } = statSync(root);
+    expect(() => openPortDirectory(directory, anybody)).toThrow(expect.objectContaining({ code: 'USV_IO' }));
+    expect(statSync(root).mode).toBe(mode);
+  });
+
+  test('whatever a pod leaves in it goes with it', () => {
+    openPortDirectory(directory, anybody);
+    mkdirSync(join(directory, 'vhost.sock/a/b'), { recursive: true });
+    writeFileSync(join(directory, 'port.json'), '{}');
+    writeFileSync(join(directory, 'vhost.sock/a/b/file'), '');
+    expect(removePortDirectory(directory)).toEqual({ removed: true, kept: [] });
   });
 });
 

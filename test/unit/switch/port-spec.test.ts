@@ -22,6 +22,7 @@ describe('parsePortSpec', () => {
     ['a multicast mac', { name: 'p', mac: '01:00:5e:00:00:01' }, 'USV_USAGE'],
     ['the broadcast mac', { name: 'p', mac: 'ff:ff:ff:ff:ff:ff' }, 'USV_USAGE'],
     ['the zero mac', { name: 'p', mac: '00:00:00:00:00:00' }, 'USV_USAGE'],
+    ['a role that is none', { name: 'p', role: 'server' }, 'USV_USAGE'],
     ['half a mac', { name: 'p', mac: '02:00:00' }, 'USV_USAGE'],
     ['a mac with something behind it', { name: 'p', mac: '02:00:00:00:00:01 ' }, 'USV_USAGE'],
     ['an mtu below IPv4', { name: 'p', mtu: 67 }, 'USV_USAGE'],
@@ -34,12 +35,21 @@ describe('parsePortSpec', () => {
   test('fills in the defaults', () => {
     expect(parsePortSpec({ name: 'p' })).toEqual({
       name: 'p',
+      role: 'listen',
       socketMode: 0o666,
       uid: undefined,
       gid: undefined,
       mac: '',
       mtu: 1500,
     });
+  });
+
+  test('where the switch connects, the mode is that of the directory', () => {
+    expect(parsePortSpec({ name: 'p', role: 'connect' })).toMatchObject({
+      role: 'connect',
+      socketMode: 0o777,
+    });
+    expect(parsePortSpec({ name: 'p', role: 'connect', socket_mode: 0o750 }).socketMode).toBe(0o750);
   });
 
   test('keeps uid 0 apart from no uid, and writes macs in lower case', () => {
@@ -57,6 +67,7 @@ describe('parsePortSpec', () => {
       gid: fc.option(fc.nat(0xffff_fffe), { nil: undefined }),
       mac: fc.constantFrom('', '02:00:00:00:00:01', 'FE:ff:ff:ff:ff:ff'),
       mtu: fc.constantFrom(0, 68, 1500, 9702),
+      role: fc.constantFrom('', 'listen', 'connect'),
     });
     fc.assert(
       fc.property(wire, ({ uid, gid, ...rest }) => {

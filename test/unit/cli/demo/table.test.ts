@@ -24,8 +24,8 @@ test('the results as a person sees them', () => {
     ],
   });
   expect(text).toBe(`pod    port  MAC                features
-pod-a  p1    02:00:00:00:00:01  0x140000000 VHOST_USER_F_PROTOCOL_FEATURES, VIRTIO_F_VERSION_1
-pod-b  p22   02:00:00:00:00:02  0x100000001 bit 0, VIRTIO_F_VERSION_1
+pod-a  p1    02:00:00:00:00:01  0x140000000 PROTOCOL_FEATURES, VERSION_1
+pod-b  p22   02:00:00:00:00:02  0x100000001 CSUM, VERSION_1
 
 ping by tap: 10 of 10, rtt min/p50/max 40/60/900 µs
 

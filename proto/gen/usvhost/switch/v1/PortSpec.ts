@@ -8,6 +8,7 @@ export interface PortSpec {
   'gid'?: (number);
   'mac'?: (string);
   'mtu'?: (number);
+  'role'?: (string);
   '_uid'?: "uid";
   '_gid'?: "gid";
 }
@@ -19,6 +20,7 @@ export interface PortSpec__Output {
   'gid'?: (number);
   'mac': (string);
   'mtu': (number);
+  'role': (string);
   '_uid'?: "uid";
   '_gid'?: "gid";
 }
