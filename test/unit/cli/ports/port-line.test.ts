@@ -10,7 +10,7 @@ import { contract } from '../../dataplane/contract.ts';
 function port(counters: Readonly<Record<string, number>>, more: Partial<SeenPort> = {}): SeenPort {
   return {
     port: {
-      spec: { name: 'p1', socket_mode: 0o666, mac: '02:00:00:00:00:01', mtu: 1500 },
+      spec: { name: 'p1', socket_mode: 0o666, mac: '02:00:00:00:00:01', mtu: 1500, role: 'listen' },
       socket_path: '/s',
       state: 'up',
       features: String(0x1_4000_0000n),
