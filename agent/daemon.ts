@@ -83,6 +83,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       switchPorts: switchClient,
       leadDevice: (device: string) => leadDevice(paths, device) ?? device,
       devicesOfPod: (namespace: string, name: string) => podResources.devicesOfPod(namespace, name),
+      queue,
       log,
     };
     const tombstones = new Tombstones(paths.tombstonesDir, log);

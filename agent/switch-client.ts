@@ -9,7 +9,7 @@ import {
   Metadata,
   type requestCallback,
 } from '@grpc/grpc-js';
-import type { SwitchPorts, WantedPort } from '../cni/call.ts';
+import { portSocketMode, type SwitchPort, type SwitchPorts, type WantedPort } from '../cni/call.ts';
 import { usvFailure } from '../lib/errors.ts';
 import { unary } from '../proto/call.ts';
 import type { ListPortsResponse__Output } from '../proto/gen/usvhost/switch/v1/ListPortsResponse.ts';
@@ -18,9 +18,6 @@ import type { RemovePortResponse__Output } from '../proto/gen/usvhost/switch/v1/
 import { Switch } from '../proto/load.ts';
 import type { Peer } from '../proto/status.ts';
 import { dial } from '../proto/unix.ts';
-
-/** The pod's end may run as any user; the directory decides who reaches the socket. */
-const socketMode = 0o666;
 
 export interface SwitchClientOptions {
   readonly socketPath: string;
@@ -44,7 +41,7 @@ export class SwitchClient implements SwitchPorts {
   }
 
   async addPort({ name, mac, mtu }: WantedPort): Promise<void> {
-    const spec = { name, mac, mtu, socket_mode: socketMode };
+    const spec = { name, mac, mtu, socket_mode: portSocketMode };
     await this.#call((deadline, done) => this.#client.AddPort(spec, { deadline }, done));
   }
 
@@ -55,9 +52,17 @@ export class SwitchClient implements SwitchPorts {
     return removed;
   }
 
-  async hasPort({ name, mac, mtu }: WantedPort): Promise<boolean> {
-    const ports = await this.#list();
-    return ports.some(({ spec }) => spec?.name === name && spec.mac === mac && spec.mtu === mtu);
+  async findPort(name: string): Promise<SwitchPort | undefined> {
+    const port = (await this.#list()).find(({ spec }) => spec?.name === name);
+    if (port?.spec === undefined || port.spec === null) return undefined;
+    return {
+      mac: port.spec.mac,
+      mtu: port.spec.mtu,
+      state: port.state,
+      features: BigInt(port.features),
+      connections: Number(port.connections),
+      lastError: port.last_error,
+    };
   }
 
   /** Names of all ports, those of other clients too. */

@@ -2,7 +2,7 @@
 //
 // Measures cases: rounds of all candidates in turn (A B A B …), so that a change of the machine's speed meets all of them.
 
-import { describePeers, missingPeers, peers } from '../scripts/packages.ts';
+import { describePeers, missingPeers, packagesOf } from '../scripts/packages.ts';
 import type { BenchCase, Candidate, Metric, RunContext, Values } from './case.ts';
 import type { BenchDocument, MeasuredCandidate, MeasuredCase, Skipped } from './document.ts';
 import { median, significant } from './statistics.ts';
@@ -35,8 +35,7 @@ export async function runCases(cases: readonly BenchCase[], options: RunOptions)
         continue;
       }
       options.onProgress(`${title}: ${candidate.name} skipped: needs ${describePeers(missing)}`);
-      const packages = [...new Set(missing.map((name) => peers[name].package))];
-      skipped.push({ case: title, candidate: candidate.name, needs: missing, packages });
+      skipped.push({ case: title, candidate: candidate.name, needs: missing, packages: packagesOf(missing) });
     }
     const runs = new Map<string, Values[]>(able.map(({ name }) => [name, []]));
     for (let round = 1; round <= options.rounds; round++) {

@@ -15,7 +15,7 @@ export interface AttachmentKey {
 export type AttachmentState = 'adding' | 'ready' | 'deleting';
 
 export interface Attachment extends AttachmentKey, PodIdentity {
-  /** CNI_IFNAME of the ADD, by which the IPAM plugin knows it; not `ifname` where the configuration has `ifName`. */
+  /** CNI_IFNAME of the ADD, by which the runtime knows it; not `ifname` where the configuration has `ifName`. */
   readonly runtimeIfname: string;
   readonly port: string;
   readonly device: string;

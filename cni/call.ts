@@ -6,6 +6,7 @@
 import type { AttachmentStore } from './attachment.ts';
 import type { CniVersion } from './config.ts';
 import type { Command } from './environment.ts';
+import type { KeyedQueue } from './keyed-queue.ts';
 import type { Steps } from './session.ts';
 import type { Behalf, ShimRequest } from './shim-protocol.ts';
 
@@ -16,13 +17,31 @@ export interface WantedPort {
   readonly mtu: number;
 }
 
+/** A port as the switch has it. */
+export interface SwitchPort {
+  readonly mac: string;
+  readonly mtu: number;
+  /** `listening`: no front-end; `handshake`; `up`: the front-end's rings run. */
+  readonly state: string;
+  /** Virtio feature bits that the front-end negotiated. */
+  readonly features: bigint;
+  /** Front-ends that have connected since the switch started. */
+  readonly connections: number;
+  /** Why the last connection ended, `<USV code>: text`; empty when there is nothing to say. */
+  readonly lastError: string;
+}
+
+/** Mode of a port's socket: the pod's end may run as any user, and the directory decides who reaches the socket. */
+export const portSocketMode = 0o666;
+
 /** The switch as the verbs see it. Each call throws USV_SWITCH_UNREACHABLE when nobody answers in time. */
 export interface SwitchPorts {
   /** Idempotent. Throws USV_PORT_OCCUPIED when the name or the MAC is in use otherwise. */
   addPort(port: WantedPort): Promise<void>;
   /** True when there was such a port. */
   removePort(name: string): Promise<boolean>;
-  hasPort(port: WantedPort): Promise<boolean>;
+  /** The port as it is; undefined when the switch has none of that name. */
+  findPort(name: string): Promise<SwitchPort | undefined>;
   /** Resolves when the switch answers. */
   ping(): Promise<void>;
 }
@@ -38,8 +57,13 @@ export interface CniDeps {
   readonly switchPorts: SwitchPorts;
   /** Device whose directory the pod has mounted, for a device that was allocated together with others. */
   readonly leadDevice: (device: string) => string;
-  /** Ids of our devices that the pod's containers hold, from the kubelet. Throws USV_KUBELET. */
-  devicesOfPod?(namespace: string, name: string): Promise<readonly string[]>;
+  /**
+   * Devices of usvhost.io/port that the containers of a pod hold, as the kubelet says (PodResources); empty for a pod that
+   * holds none or is not known. Throws USV_KUBELET. Without it only a configuration can name a device.
+   */
+  readonly devicesOfPod?: (namespace: string, name: string) => Promise<readonly string[]>;
+  /** Orders the calls of one container, for a call that is about several. */
+  readonly queue: Pick<KeyedQueue, 'run'>;
   readonly log: CallLog;
 }
 

@@ -7,15 +7,23 @@ import * as z from 'zod';
 import { UsvhostError, usvError } from '../lib/errors.ts';
 import { checkDevice, checkIfname } from '../lib/names.ts';
 import { contains, parseAddress, parseCidr } from './addresses.ts';
+import { deviceInfoName } from './device-info.ts';
 
 /** Versions of the CNI specification, oldest first; native/shim/cni_output.cc prints the same list. */
-export const supportedVersions = ['0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
+export const supportedVersions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
 export type CniVersion = (typeof supportedVersions)[number];
 export const latestVersion: CniVersion = '1.1.0';
 
 /** `a` is the version `b` or a later one. */
 export function isAtLeast(a: CniVersion, b: CniVersion): boolean {
   return supportedVersions.indexOf(a) >= supportedVersions.indexOf(b);
+}
+
+/** Throws USV_CNI_VERSION when a command is younger than the version of the call. */
+export function requireVersion(command: string, version: CniVersion, least: CniVersion): void {
+  if (isAtLeast(version, least)) return;
+  const what = `cniVersion of a ${command}`;
+  throw usvError('USV_CNI_VERSION', { what, expected: `at least ${least}`, got: version });
 }
 
 function passes(check: (text: string) => unknown): (text: string) => boolean {
@@ -40,6 +48,12 @@ const cidr = z.string().refine((text) => parseCidr(text) !== undefined, 'expecte
 const cidrs = z.array(cidr).max(32);
 const address = z.string().refine((text) => parseAddress(text) !== undefined, 'expected an IP address');
 const device = z.string().refine(passes(checkDevice), 'expected the name of a device of usvhost.io/port');
+const deviceInfoFile = z
+  .string()
+  .refine(
+    (path) => deviceInfoName(path) !== undefined,
+    'expected a file in /var/run/k8s.cni.cncf.io/devinfo/cni',
+  );
 const ifname = z.string().refine(passes(checkIfname), 'expected an interface name of 1 to 15 bytes');
 
 const schema = z.strictObject({
@@ -93,7 +107,7 @@ const schema = z.strictObject({
       mac: mac.optional(),
       ips: cidrs.optional(),
       deviceID: device.optional(),
-      CNIDeviceInfoFile: z.string().optional(),
+      CNIDeviceInfoFile: deviceInfoFile.optional(),
     })
     .optional(),
   args: z.looseObject({}).optional(),
@@ -167,6 +181,7 @@ export interface DeleteConfig {
   readonly device: string | undefined;
   readonly ipamType: string | undefined;
   readonly ifName: string | undefined;
+  readonly deviceInfoFile: string | undefined;
 }
 
 /**
@@ -175,13 +190,42 @@ export interface DeleteConfig {
  */
 export function readForDelete(input: Readonly<Record<string, unknown>>): DeleteConfig {
   const { shape } = schema;
-  const runtime = usable(z.looseObject({ deviceID: device.optional() }), input['runtimeConfig']);
+  const runtime = usable(z.looseObject({}), input['runtimeConfig']);
   return {
-    device: runtime?.deviceID ?? usable(shape.deviceID, input['deviceID']),
+    device: usable(device, runtime?.['deviceID']) ?? usable(shape.deviceID, input['deviceID']),
     ipamType: usable(shape.ipam, input['ipam'])?.type,
     ifName: usable(shape.ifName, input['ifName']),
+    deviceInfoFile: usable(deviceInfoFile, runtime?.['CNIDeviceInfoFile']),
   };
 }
+
+/** What GC needs. */
+export interface GcConfig {
+  readonly network: string;
+  readonly ipamType: string | undefined;
+  /** Attachments that are to stay, under the names the runtime has for them. */
+  readonly valid: readonly { readonly containerID: string; readonly ifname: string }[];
+}
+
+const attachments = z.array(z.looseObject({ containerID: z.string(), ifname: z.string() })).nullish();
+
+/**
+ * Reads a configuration for GC, leniently as for DEL: what an ADD would refuse may still be cleaned up. A runtime that
+ * sends no list has no attachment; one that cannot be read is an error. Throws USV_CONFIG.
+ */
+export function readForGc(input: Readonly<Record<string, unknown>>): GcConfig {
+  const network = schema.shape.name.safeParse(input['name']);
+  if (!network.success) throw issueError(input, withPath('name', network.error.issues));
+  const known = ['cni.dev/valid-attachments', 'cni.dev/attachments']; // the second is that of older runtimes
+  const key = known.find((each) => input[each] !== undefined) ?? '';
+  const valid = attachments.safeParse(input[key]);
+  if (!valid.success) throw issueError(input, withPath(key, valid.error.issues));
+  const { ipamType } = readForDelete(input);
+  return { network: network.data, ipamType, valid: valid.data ?? [] };
+}
+
+const withPath = (key: string, issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] =>
+  issues.map((issue) => ({ ...issue, path: [key, ...issue.path] }));
 
 function usable<T>(part: z.ZodType<T>, value: unknown): T | undefined {
   const parsed = part.safeParse(value);

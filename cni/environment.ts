@@ -7,7 +7,7 @@ import { usvError } from '../lib/errors.ts';
 import { checkIfname } from '../lib/names.ts';
 import type { ShimRequest } from './shim-protocol.ts';
 
-const commands = ['ADD', 'DEL', 'CHECK', 'STATUS'] as const;
+const commands = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'] as const;
 export type Command = (typeof commands)[number];
 
 /** The variables of a call that is about one attachment. */

@@ -5,18 +5,20 @@
 
 import * as z from 'zod';
 import { usvFailure } from '../lib/errors.ts';
+import type { AttachmentKey } from './attachment.ts';
 import type { CniVersion } from './config.ts';
 import { type CniResult, resultSchema } from './result.ts';
 import { type ExecResult, errnoOf, type Steps } from './session.ts';
-import type { Behalf } from './shim-protocol.ts';
 
-/** What is delegated: the plugin, the whole configuration and its version. */
+/** What is delegated: the plugin, the whole configuration, its version, and for which of our attachments. */
 export interface Delegation {
   readonly plugin: string;
   readonly input: Readonly<Record<string, unknown>>;
   readonly version: CniVersion;
-  /** Whose addresses, where they are not of the call's own container. */
-  readonly behalf?: Behalf | undefined;
+  /** Absent for the commands that are about none. */
+  readonly attachment?: AttachmentKey;
+  /** CNI_ARGS, where the attachment is not of the call's own container. */
+  readonly args?: string | undefined;
 }
 
 /** Address plugins may wait for a lease from the network. */
@@ -60,11 +62,19 @@ export async function ipamCheck(steps: Steps, delegation: Delegation): Promise<v
   await delegate(steps, 'CHECK', delegation);
 }
 
-/** Passes STATUS on, unless the plugin is older than the command (1.1.0). */
 export async function ipamStatus(steps: Steps, delegation: Delegation): Promise<void> {
+  await delegateIfKnown(steps, 'STATUS', delegation);
+}
+
+export async function ipamGc(steps: Steps, delegation: Delegation): Promise<void> {
+  await delegateIfKnown(steps, 'GC', delegation);
+}
+
+// Passes a command of 1.1.0 on, unless the plugin is older.
+async function delegateIfKnown(steps: Steps, command: string, delegation: Delegation): Promise<void> {
   const versions = versionsSchema.safeParse(parseJson(await delegate(steps, 'VERSION', delegation)));
   if (!versions.success || !versions.data.supportedVersions.includes('1.1.0')) return;
-  await delegate(steps, 'STATUS', delegation);
+  await delegate(steps, command, delegation);
 }
 
 async function delegate(steps: Steps, command: string, delegation: Delegation): Promise<Buffer> {
@@ -83,12 +93,12 @@ async function delegate(steps: Steps, command: string, delegation: Delegation): 
 function run(
   steps: Steps,
   command: string,
-  { plugin, input, behalf }: Delegation,
+  { plugin, input, attachment, args }: Delegation,
   version: string,
 ): Promise<ExecResult> {
   const stdin = Buffer.from(JSON.stringify({ ...input, cniVersion: version }));
-  const timeoutMillis = behalf === undefined ? execMillis : behalfMillis;
-  return steps.exec({ plugin, command, timeoutMillis, stdin, behalf });
+  const timeoutMillis = args === undefined ? execMillis : behalfMillis;
+  return steps.exec({ plugin, command, attachment, args, timeoutMillis, stdin });
 }
 
 function failure({ exitStatus, stdout }: ExecResult): {

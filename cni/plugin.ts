@@ -12,6 +12,7 @@ import type { ShimRequest } from './shim-protocol.ts';
 import { add } from './verbs/add.ts';
 import { check } from './verbs/check.ts';
 import { del } from './verbs/del.ts';
+import { gc } from './verbs/gc.ts';
 import { status } from './verbs/status.ts';
 
 export interface CniAnswer {
@@ -21,7 +22,13 @@ export interface CniAnswer {
 
 type Verb = (call: Call, deps: CniDeps) => Promise<Record<string, unknown> | void>;
 
-const verbs: Readonly<Record<Call['command'], Verb>> = { ADD: add, DEL: del, CHECK: check, STATUS: status };
+const verbs: Readonly<Record<Call['command'], Verb>> = {
+  ADD: add,
+  DEL: del,
+  CHECK: check,
+  GC: gc,
+  STATUS: status,
+};
 
 /** Answers one call; never throws. */
 export async function answer(request: ShimRequest, steps: Steps, deps: CniDeps): Promise<CniAnswer> {

@@ -8,6 +8,9 @@ import type { Attachment } from './attachment.ts';
 import type { PluginConfig } from './config.ts';
 import type { CniIp } from './result.ts';
 
+/** The pod's end connects to the switch's. */
+export const podRole = 'client';
+
 /** Text of the port.json of an attachment. */
 export function portDocument(
   root: string,
@@ -22,7 +25,7 @@ export function portDocument(
       pod: `${podMountPath}/${attachment.ifname}/vhost.sock`,
       host: hostPaths(root).portSocket(attachment.port),
     },
-    podRole: 'client',
+    podRole,
     mac: attachment.mac,
     mtu: attachment.mtu,
     queues: config.queues,

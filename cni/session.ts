@@ -50,6 +50,9 @@ export interface Steps {
   /** Appears under its name whole, by rename. */
   writeFile(path: string, owner: wire.Ownership, content: string): Promise<void>;
   unlink(path: string): Promise<void>;
+  /** A file with device information; `name` is below its directory, which is made when absent. */
+  writeDeviceInfo(name: string, content: string): Promise<void>;
+  removeDeviceInfo(name: string): Promise<void>;
   /** Lays a directory over another one, read-only. */
   bindReadOnly(source: string, target: string): Promise<void>;
   unmount(path: string): Promise<void>;
@@ -110,6 +113,20 @@ export class ShimSession implements Steps {
     await this.#step('unlink', { code: 'USV_IO', doing: `remove ${path}`, body: wire.encodePath(path) });
   }
 
+  async writeDeviceInfo(name: string, content: string): Promise<void> {
+    const body = wire.encodeWriteFile(name, { mode: 0o644, uid: 0, gid: 0 }, Buffer.from(content));
+    await this.#step('deviceInfoWrite', {
+      code: 'USV_IO',
+      doing: `write the device information ${name}`,
+      body,
+    });
+  }
+
+  async removeDeviceInfo(name: string): Promise<void> {
+    const doing = `remove the device information ${name}`;
+    await this.#step('deviceInfoUnlink', { code: 'USV_IO', doing, body: wire.encodePath(name) });
+  }
+
   async bindReadOnly(source: string, target: string): Promise<void> {
     const body = wire.encodeReadOnlyBind(source, target);
     await this.#step('bind', { code: 'USV_IO', doing: `bind ${source} at ${target}`, body });
@@ -167,11 +184,11 @@ export class ShimSession implements Steps {
   }
 
   async exec(spec: wire.ExecSpec): Promise<ExecResult> {
-    const { behalf } = spec;
-    const report = await this.#step(behalf === undefined ? 'exec' : 'execFor', {
+    const { args } = spec;
+    const report = await this.#step(args === undefined ? 'exec' : 'execFor', {
       code: 'USV_IPAM',
       doing: `run the plugin ${spec.plugin} from CNI_PATH`,
-      body: behalf === undefined ? wire.encodeExec(spec) : wire.encodeExecFor(spec, behalf),
+      body: args === undefined ? wire.encodeExec(spec) : wire.encodeExecFor(spec, args),
       timeoutMillis: spec.timeoutMillis + stepMillis,
     });
     return { exitStatus: report.exitStatus, stdout: report.data };

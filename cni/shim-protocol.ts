@@ -6,8 +6,8 @@
 
 import { usvError } from '../lib/errors.ts';
 
-/** "USV1": changes with any layout, so that an old shim and a new agent refuse each other. */
-export const magic = 0x31565355;
+/** "USV2": changes with any layout, so that an old shim and a new agent refuse each other. */
+export const magic = 0x32565355;
 export const headerBytes = 16;
 /** Largest body of a frame: standard input (1 MiB) and every variable. */
 export const maxBody = (1 << 20) + 65536;
@@ -22,6 +22,8 @@ export const frameKinds = {
   bind: 20,
   unmount: 21,
   stat: 22,
+  deviceInfoWrite: 24,
+  deviceInfoUnlink: 25,
   tapAdd: 32,
   tapDelete: 33,
   addressAdd: 34,
@@ -62,7 +64,7 @@ export function decodeHeader(bytes: Buffer): FrameHeader {
   const got = bytes.readUInt32LE(0);
   if (got !== magic) {
     const what = 'the frame of a CNI shim';
-    throw usvError('USV_MESSAGE', { what, expected: 'protocol USV1', got: `0x${got.toString(16)}` });
+    throw usvError('USV_MESSAGE', { what, expected: 'protocol USV2', got: `0x${got.toString(16)}` });
   }
   const length = bytes.readUInt32LE(12);
   if (length > maxBody) {
@@ -175,7 +177,7 @@ export function encodeWriteFile(path: string, owner: Ownership, content: Buffer)
   return Buffer.concat([withOwnership(path, owner), content]);
 }
 
-/** rmdir, unlink, unmount, stat. */
+/** rmdir, unlink, unmount, stat, deviceInfoUnlink. */
 export function encodePath(path: string): Buffer {
   return texts(0, [pathBytes, path]);
 }
@@ -263,28 +265,31 @@ export interface ExecSpec {
   /** Name of a plugin on CNI_PATH, without a slash. */
   readonly plugin: string;
   readonly command: string;
+  /** Attachment that the plugin is called for; default that of the call. */
+  readonly attachment?: { readonly containerId: string; readonly ifname: string } | undefined;
   readonly timeoutMillis: number;
   readonly stdin: Buffer;
-  /** Of another container than the call's own; its namespace is gone. */
-  readonly behalf?: Behalf | undefined;
+  /** CNI_ARGS of an attachment of another container than the call's own; its namespace is gone. */
+  readonly args?: string | undefined;
 }
 
-/** Variables of the attachment that a plugin is run for: CNI_CONTAINERID, CNI_IFNAME, CNI_ARGS. */
+/** Variables of the call that another container's call stands in for: CNI_CONTAINERID, CNI_IFNAME, CNI_ARGS. */
 export interface Behalf {
   readonly containerId: string;
   readonly ifname: string;
   readonly args: string;
 }
 
-export function encodeExecFor(spec: ExecSpec, { containerId, ifname, args }: Behalf): Buffer {
+export function encodeExecFor(spec: ExecSpec, args: string): Buffer {
   const { stdin, ...rest } = spec;
   const head = encodeExec({ ...rest, stdin: Buffer.alloc(0) });
-  return Buffer.concat([head, texts(0, [260, containerId], [ifnameBytes, ifname], [1024, args]), stdin]);
+  return Buffer.concat([head, texts(0, [1024, args]), stdin]);
 }
 
 export function encodeExec(spec: ExecSpec): Buffer {
-  const head = texts(4, [64, spec.plugin], [16, spec.command]);
-  head.writeUInt32LE(spec.timeoutMillis, 80);
+  const { containerId = '', ifname = '' } = spec.attachment ?? {};
+  const head = texts(4, [64, spec.plugin], [16, spec.command], [260, containerId], [ifnameBytes, ifname]);
+  head.writeUInt32LE(spec.timeoutMillis, 356);
   return Buffer.concat([head, spec.stdin]);
 }
 

@@ -197,6 +197,13 @@ export const errorTable = {
     grpc: 'FAILED_PRECONDITION',
     exit: 1,
   },
+  USV_GC: {
+    cause: 'A CNI GC could not remove every attachment that the runtime does not list.',
+    next: 'The message names each one and its reason; the others are gone, and the next GC tries these again.',
+    cni: 120,
+    grpc: 'FAILED_PRECONDITION',
+    exit: 1,
+  },
   USV_DEVICE_UNKNOWN: {
     cause: 'The device that a pod should hold was not allocated by this node, or is not named.',
     next: 'Request usvhost.io/port in the pod and let Multus pass the device id, or set deviceID.',
@@ -271,7 +278,7 @@ export function isErrorCode(text: string): text is ErrorCode {
 
 interface UsvhostErrorOptions {
   readonly cause?: unknown;
-  /** Overrides the table's CNI code: 50 for STATUS, the own code of a delegated plugin. */
+  /** Overrides the table's CNI code: 50 and 51 for STATUS, the own code of a delegated plugin. */
   readonly cni?: number;
 }
 

@@ -8,7 +8,9 @@ import { delimiter, join } from 'node:path';
 
 interface Peer {
   /** Debian package. */
-  readonly package: string;
+  readonly package?: string;
+  /** Where Debian has none that is new enough: what to install instead. `npm run setup` leaves it alone. */
+  readonly elsewhere?: string;
   readonly present: () => boolean;
 }
 
@@ -52,6 +54,11 @@ export const peers = {
   'host-local': { package: 'containernetworking-plugins', ...file('/usr/lib/cni/host-local') },
   ip: { package: 'iproute2', ...program('ip') },
   ping: { package: 'iputils-ping', ...program('ping') },
+  go: { elsewhere: 'Go 1.26 of https://go.dev/dl', ...program('go') },
+  runc: { package: 'runc', ...program('runc') },
+  busybox: { package: 'busybox-static', ...program('busybox') },
+  nft: { package: 'nftables', ...program('nft') },
+  openssl: { package: 'openssl', ...program('openssl') },
 } as const satisfies Readonly<Record<string, Peer>>;
 
 export type PeerName = keyof typeof peers;
@@ -61,7 +68,7 @@ const comforts = ['ninja-build'];
 
 /** Everything that `npm run setup` installs, sorted. */
 export const packages: readonly string[] = [
-  ...new Set([...comforts, ...Object.values(peers).map((peer) => peer.package)]),
+  ...new Set([...comforts, ...Object.values<Peer>(peers).flatMap((peer) => peer.package ?? [])]),
 ].toSorted();
 
 /** Those of the peers that are not on this machine. */
@@ -69,10 +76,17 @@ export function missingPeers(names: readonly PeerName[]): PeerName[] {
   return names.filter((name) => !peers[name].present());
 }
 
+/** The Debian packages of peers, each once. */
+export function packagesOf(names: readonly PeerName[]): string[] {
+  return [...new Set(names.map((name): Peer => peers[name]).flatMap((peer) => peer.package ?? []))];
+}
+
 /** `cmake, ping (apt-get install cmake iputils-ping)` */
 export function describePeers(names: readonly PeerName[]): string {
-  const wanted = [...new Set(names.map((name) => peers[name].package))];
-  return `${names.join(', ')} (apt-get install ${wanted.join(' ')})`;
+  const fromDebian = packagesOf(names);
+  const others = names.map((name): Peer => peers[name]).flatMap((peer) => peer.elsewhere ?? []);
+  const install = fromDebian.length === 0 ? [] : [`apt-get install ${fromDebian.join(' ')}`];
+  return `${names.join(', ')} (${[...install, ...others].join('; ')})`;
 }
 
 /** Whether a missing peer is a failure rather than a skip: USVHOST_REQUIRE=all. */

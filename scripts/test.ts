@@ -16,8 +16,8 @@ import { runJest } from './suites/jest.ts';
 import { addUp, type Outcome, requireEverything, summaryOf } from './suites/outcome.ts';
 
 /** The jest suites are the folders of test/ of the same name. */
-const jestSuites = ['unit', 'contract', 'interop', 'e2e'] as const;
-const allSuites = ['unit', 'native', 'asan', 'tsan', 'fuzz', 'contract', 'interop', 'e2e'] as const;
+const jestSuites = ['unit', 'contract', 'interop', 'e2e', 'node'] as const;
+const allSuites = ['unit', 'native', 'asan', 'tsan', 'fuzz', 'contract', 'interop', 'e2e', 'node'] as const;
 type Suite = (typeof allSuites)[number];
 
 /** With every peer required, native code also runs under the sanitizers and on random input. */

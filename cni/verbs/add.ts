@@ -8,11 +8,13 @@ import { hostPaths } from '../../lib/names.ts';
 import { contains, derivedMac, parseAddress, parseCidr } from '../addresses.ts';
 import { type Attachment, attachmentPaths, attachmentPort, tapAlias } from '../attachment.ts';
 import type { Call, CniDeps } from '../call.ts';
-import { givenDevice, ownAddresses, type PluginConfig, readConfig } from '../config.ts';
+import { ownAddresses, type PluginConfig, readConfig } from '../config.ts';
+import { chooseDevice } from '../device.ts';
+import { deviceInfoDocument, deviceInfoName } from '../device-info.ts';
 import { readArgs, readAttachment, readNetns } from '../environment.ts';
 import { type Delegation, ipamAdd, ipamDel } from '../ipam.ts';
 import { podOf } from '../pod-identity.ts';
-import { portDocument } from '../port-document.ts';
+import { podRole, portDocument } from '../port-document.ts';
 import {
   type CniIp,
   type CniResult,
@@ -42,7 +44,8 @@ interface Addresses {
 
 /** Does ADD and returns the result in the version of the request. */
 export async function add(call: Call, deps: CniDeps): Promise<Record<string, unknown>> {
-  const plan = makePlan(call, deps);
+  const plan = await makePlan(call, deps);
+  if ('passedOn' in plan) return plan.passedOn;
   const { attachment, config } = plan;
   await requirePodDirectory(call.steps, attachment);
   await takePlace(call, deps, attachment);
@@ -57,6 +60,7 @@ export async function add(call: Call, deps: CniDeps): Promise<Record<string, unk
     await writePort(call.steps, deps, plan, addresses);
     await bindPort(call.steps, attachment, undo);
     if (attachment.endpoint === 'tap') await makeTap(call.steps, plan, addresses, undo);
+    await writeDeviceInfo(call.steps, plan, undo);
     deps.store.put({ ...attachment, state: 'ready' });
     return toVersion(describe(deps, plan, addresses), config.cniVersion);
   } catch (error) {
@@ -73,26 +77,24 @@ export async function add(call: Call, deps: CniDeps): Promise<Record<string, unk
   }
 }
 
-function makePlan(call: Call, deps: CniDeps): Plan {
+/** What an ADD prints for a pod that holds no device: the result of the plugins before us, as it came. */
+interface PassedOn {
+  readonly passedOn: Record<string, unknown>;
+}
+
+async function makePlan(call: Call, deps: CniDeps): Promise<Plan | PassedOn> {
   const config = readConfig(call.input);
   const pod = podOf(readArgs(call.request));
   const env = readAttachment(call.request);
   const netns = readNetns(call.request);
   const ifname = config.ifName ?? env.ifname;
-  const device = givenDevice(config);
-  if (device === undefined) {
-    throw usvError('USV_DEVICE_UNKNOWN', {
-      what: 'the device of the attachment',
-      expected: 'runtimeConfig.deviceID (declare "capabilities": {"deviceID": true}) or deviceID',
-      got: 'neither',
-      cni: 7,
-    });
-  }
   const key = { containerId: env.containerId, ifname };
+  const device = await chooseDevice(call, deps, config, key);
+  if (device === undefined) return { passedOn: { ...config.prevResult } };
   const delegation =
     config.ipam === undefined
       ? undefined
-      : { plugin: config.ipam.type, input: call.input, version: call.version };
+      : { plugin: config.ipam.type, input: call.input, version: call.version, attachment: key };
   return {
     config,
     delegation,
@@ -102,7 +104,7 @@ function makePlan(call: Call, deps: CniDeps): Plan {
       ...pod,
       runtimeIfname: env.ifname,
       port: attachmentPort(key),
-      device: deps.leadDevice(device),
+      device,
       network: config.name,
       netns,
       mac: config.runtimeConfig?.mac ?? config.mac ?? derivedMac(key.containerId, ifname),
@@ -223,6 +225,15 @@ async function makeTap(steps: Steps, plan: Plan, addresses: Addresses, undo: Und
       gateway: gateway === undefined ? undefined : parsed(parseAddress, gateway),
     });
   }
+}
+
+async function writeDeviceInfo(steps: Steps, { config, attachment }: Plan, undo: UndoStack): Promise<void> {
+  const name = deviceInfoName(config.runtimeConfig?.CNIDeviceInfoFile ?? '');
+  if (name === undefined) return;
+  await steps.writeDeviceInfo(name, deviceInfoDocument(attachment.ifname, podRole));
+  undo.push('device information', async () => {
+    await unless(['ENOENT'], steps.removeDeviceInfo(name));
+  });
 }
 
 // A route without a gateway takes that of the address of its family, as all plugins built on the reference library do.

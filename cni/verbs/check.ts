@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// CHECK: is the attachment still as ADD made it? Compares the record, prevResult, the bind mount, the socket, the tap with
-// MAC, MTU and addresses, and the switch. It changes nothing.
+// CHECK: is the attachment still as ADD made it? Compares the record, prevResult, the bind mount, the socket with owner and mode, the tap with
+// MAC, MTU and addresses, and the switch's port with its peer. It changes nothing.
 
 import { usvError } from '../../lib/errors.ts';
 import { parseCidr, samePrefix } from '../addresses.ts';
 import { type Attachment, attachmentPaths, tapAlias } from '../attachment.ts';
-import type { Call, CniDeps } from '../call.ts';
-import { isAtLeast, readConfig } from '../config.ts';
+import { type Call, type CniDeps, portSocketMode } from '../call.ts';
+import { readConfig, requireVersion } from '../config.ts';
+import { chooseDevice } from '../device.ts';
 import { readAttachment, readNetns } from '../environment.ts';
 import { ipamCheck } from '../ipam.ts';
 import { type CniResult, readPrevious } from '../result.ts';
@@ -17,12 +18,11 @@ import { errnoOf, type Steps } from '../session.ts';
 const typeBits = 0o170000;
 const socketType = 0o140000;
 const interfaceUp = 1;
+/** VIRTIO_F_VERSION_1 (virtio 1.2, 6): the only layout of rings and headers that the switch has. */
+const virtioVersion1 = 1n << 32n;
 
 export async function check(call: Call, deps: CniDeps): Promise<void> {
-  if (!isAtLeast(call.version, '0.4.0')) {
-    const what = 'cniVersion of a CHECK';
-    throw usvError('USV_CNI_VERSION', { what, expected: 'at least 0.4.0', got: call.version });
-  }
+  requireVersion('CHECK', call.version, '0.4.0');
   const config = readConfig(call.input);
   const env = readAttachment(call.request);
   const netns = readNetns(call.request);
@@ -37,23 +37,42 @@ export async function check(call: Call, deps: CniDeps): Promise<void> {
   const previous = readPrevious(config.prevResult);
   const key = { containerId: env.containerId, ifname: config.ifName ?? env.ifname };
   const record = deps.store.get(key);
+  // Chained, for a pod that holds no port: ADD has made nothing.
+  const known = record !== undefined || deps.devicesOfPod === undefined;
+  if (!known && (await chooseDevice(call, deps, config, key)) === undefined) return;
   if (record?.state !== 'ready') {
     const what = `the attachment ${key.ifname} of ${key.containerId}`;
     throw usvError('USV_CHECK', { what, expected: 'a finished ADD', got: record?.state ?? 'none' });
   }
   const addresses = checkPrevious(previous, record, netns);
   if (config.ipam !== undefined) {
-    await ipamCheck(call.steps, { plugin: config.ipam.type, input: call.input, version: call.version });
+    const { type: plugin } = config.ipam;
+    await ipamCheck(call.steps, { plugin, input: call.input, version: call.version, attachment: key });
   }
   await checkMount(call.steps, record);
   if (record.endpoint === 'tap') await checkTap(call.steps, record, addresses);
-  const { port: name, mac, mtu } = record;
-  same(
-    `${name} of the switch`,
-    'a port',
-    (await deps.switchPorts.hasPort({ name, mac, mtu })) ? 'a port' : 'none',
-  );
+  await checkPort(deps, record);
 }
+
+// Right after ADD nobody has connected yet, and after a restart of the switch nobody yet again: both are well.
+async function checkPort(deps: CniDeps, record: Attachment): Promise<void> {
+  const what = `the port ${record.port} of the switch`;
+  const port = await deps.switchPorts.findPort(record.port);
+  if (port === undefined) throw usvError('USV_CHECK', { what, expected: 'to be there', got: 'none' });
+  same(`mac of ${what}`, record.mac, port.mac);
+  same(`mtu of ${what}`, String(record.mtu), String(port.mtu));
+  if (port.state === 'listening' && port.connections > 0) {
+    const got = port.lastError === '' ? 'none any more' : `none any more (${port.lastError})`;
+    throw usvError('USV_CHECK', { what: `the peer of ${what}`, expected: 'a connected front-end', got });
+  }
+  if (port.state === 'up') {
+    const modern = (port.features & virtioVersion1) !== 0n;
+    const features = `0x${port.features.toString(16)}`;
+    same(`features of ${what}`, 'VIRTIO_F_VERSION_1', modern ? 'VIRTIO_F_VERSION_1' : features);
+  }
+}
+
+const octal = (mode: number): string => `0${mode.toString(8)}`;
 
 function same(what: string, expected: string, got: string): void {
   if (expected !== got) throw usvError('USV_CHECK', { what, expected, got });
@@ -87,6 +106,9 @@ async function checkMount(steps: Steps, record: Attachment): Promise<void> {
     'a socket',
     (socket.mode & typeBits) === socketType ? 'a socket' : 'another kind of file',
   );
+  // Both are the switch's.
+  same(`owner of ${paths.portSocket}`, `${source.uid}:${source.gid}`, `${socket.uid}:${socket.gid}`);
+  same(`mode of ${paths.portSocket}`, octal(portSocketMode), octal(socket.mode & ~typeBits));
   await present(paths.portJson, steps.stat(paths.portJson));
 }
 

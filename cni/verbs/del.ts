@@ -13,6 +13,7 @@ import {
 } from '../attachment.ts';
 import type { Call, CniDeps } from '../call.ts';
 import { parseStdin, readForDelete } from '../config.ts';
+import { deviceInfoName } from '../device-info.ts';
 import { readAttachment } from '../environment.ts';
 import { type Delegation, ipamDel } from '../ipam.ts';
 import { errnoOf, type Steps, unless } from '../session.ts';
@@ -24,12 +25,14 @@ export async function del(call: Call, deps: CniDeps): Promise<void> {
   const env = readAttachment(call.request);
   const config = readForDelete(call.input);
   const key: AttachmentKey = { containerId: env.containerId, ifname: config.ifName ?? env.ifname };
+  const { steps } = call;
+  const info = deviceInfoName(config.deviceInfoFile ?? '');
+  if (info !== undefined) await unless(['ENOENT'], steps.removeDeviceInfo(info));
   const record = deps.store.get(key);
   if (record !== undefined) {
     await dismantle(call, deps, record);
     return;
   }
-  const { steps } = call;
   const port = attachmentPort(key);
   await removeTap(steps, call, key.ifname, port);
   // Without a record the device may by now be another container's.
@@ -39,11 +42,12 @@ export async function del(call: Call, deps: CniDeps): Promise<void> {
   await removePort(steps, deps, port);
   if (config.ipamType !== undefined) {
     const { input, version, behalf } = call;
-    await ipamDel(steps, { plugin: config.ipamType, input, version, behalf });
+    const { ipamType: plugin } = config;
+    await ipamDel(steps, { plugin, input, version, attachment: key, args: behalf?.args });
   }
 }
 
-/** Takes away what a record names, then the record. Also for an ADD that finds the rest of one that was cut. */
+/** Takes away what a record names, then the record. Also for GC, and for an ADD that finds the rest of one that was cut. */
 export async function dismantle(call: Call, deps: CniDeps, record: Attachment): Promise<void> {
   const { steps } = call;
   deps.store.put({ ...record, state: 'deleting' });
@@ -60,7 +64,8 @@ function ipamOf(call: Call, record: Attachment): Delegation | undefined {
   if (record.ipamConfig === null) return undefined;
   const input = parseStdin(Buffer.from(record.ipamConfig));
   const plugin = readForDelete(input).ipamType;
-  return plugin === undefined ? undefined : { plugin, input, version: call.version, behalf: call.behalf };
+  if (plugin === undefined) return undefined;
+  return { plugin, input, version: call.version, attachment: record, args: call.behalf?.args };
 }
 
 async function removeTap(steps: Steps, call: Call, ifname: string, port: string): Promise<void> {

@@ -82,9 +82,9 @@ void scanVersion(const uint8_t* text, size_t size, char (&out)[kVersionSize]) {
 
 void printVersions(const char* version) {
   char text[160];
-  const int n =
-      snprintf(text, sizeof text,
-               "{\"cniVersion\":\"%s\",\"supportedVersions\":[\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]}\n", version);
+  const int n = snprintf(
+      text, sizeof text,
+      "{\"cniVersion\":\"%s\",\"supportedVersions\":[\"0.3.0\",\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]}\n", version);
   writeOutput(text, static_cast<size_t>(n));
 }
 

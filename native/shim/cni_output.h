@@ -13,6 +13,7 @@ namespace usvhost::shim {
 inline constexpr int kCodeEnvironment = 4;
 inline constexpr int kCodeIo = 5;
 inline constexpr int kCodeTryAgain = 11;
+inline constexpr int kCodeNotAvailable = 50;
 
 inline constexpr size_t kVersionSize = 16;
 

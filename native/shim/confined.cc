@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// openat2 lookups below the project's run directory.
+// openat2 lookups below the project's run directory and the directory of device information.
 #include "confined.h"
 
 #include <errno.h>
@@ -7,6 +7,7 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "protocol.h"
@@ -14,10 +15,12 @@
 namespace usvhost::shim {
 namespace {
 
-int openBeneath(int dir, const char* path, uint64_t flags, Fd* out) {
+constexpr uint64_t kBeneath = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+
+int openBeneath(int dir, const char* path, uint64_t flags, Fd* out, uint64_t resolve = kBeneath) {
   open_how how = {};
   how.flags = flags | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  how.resolve = resolve;
   for (;;) {
     const long fd = syscall(SYS_openat2, dir, path, &how, sizeof how);
     if (fd >= 0) {
@@ -39,6 +42,20 @@ int ConfinedDir::open(const char* root) {
   Fd base(::open(root, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!base.valid()) return errno;
   return openBeneath(base.get(), "run/usvhost", O_PATH | O_DIRECTORY, &dir_);
+}
+
+int ConfinedDir::openDeviceInfo(const char* root, bool make) {
+  Fd at(::open(root, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!at.valid()) return errno;
+  // On most systems var/run is a symbolic link, of the system's own making.
+  int error = openBeneath(at.get(), "var/run", O_PATH | O_DIRECTORY, &at, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+  for (const char* name : {"k8s.cni.cncf.io", "devinfo", "cni"}) {
+    if (error != 0) return error;
+    if (make && mkdirat(at.get(), name, 0755) != 0 && errno != EEXIST) return errno;
+    error = openBeneath(at.get(), name, O_PATH | O_DIRECTORY, &at);
+  }
+  dir_ = std::move(at);
+  return error;
 }
 
 int ConfinedDir::path(char* out, size_t size) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only door to the file system: every path of a step is looked up below <root>/run/usvhost, symbolic
-// links and ".." refused by the kernel (openat2), and all work is done on descriptors. Nothing here follows a
-// path twice.
+// The only door to the file system: every path of a step is looked up below <root>/run/usvhost, or is a name in the one
+// directory that device information has; symbolic links and ".." are refused by the kernel (openat2), and all work
+// is done on descriptors. Nothing here follows a path twice.
 #pragma once
 
 #include "bytes.h"
@@ -12,6 +12,10 @@ class ConfinedDir {
  public:
   // Opens <root>/run/usvhost. Returns errno, 0 when done.
   int open(const char* root);
+
+  // Opens <root>/var/run/k8s.cni.cncf.io/devinfo/cni, where Multus looks for what a plugin says about an interface;
+  // `make`: with its directories, down from <root>/var/run. Returns errno.
+  int openDeviceInfo(const char* root, bool make);
 
   // Its absolute path, as the kernel has it now. Returns errno.
   int path(char* out, size_t size) const;

@@ -64,6 +64,15 @@ bool makeEnvironment(Variable* own, size_t count, char** out) {
   return true;
 }
 
+// Writes the variables of the attachment that a plugin is run for; returns how many.
+size_t setAttachment(const Exec& step, Variable* own) {
+  size_t count = 0;
+  snprintf(own[count++], sizeof *own, "CNI_COMMAND=%s", step.command);
+  if (step.containerId[0] != 0) snprintf(own[count++], sizeof *own, "CNI_CONTAINERID=%s", step.containerId);
+  if (step.ifname[0] != 0) snprintf(own[count++], sizeof *own, "CNI_IFNAME=%s", step.ifname);
+  return count;
+}
+
 [[noreturn]] void becomePlugin(const char* file, int input, int output, char** environment, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);  // the shim died before the line above
@@ -156,19 +165,16 @@ int run(const Exec& step, Variable* own, size_t count, const uint8_t* input, siz
 }  // namespace
 
 int runPlugin(const Exec& step, const uint8_t* input, size_t size, int32_t* exitStatus, Bytes* output) {
-  Variable own[1];
-  snprintf(own[0], sizeof own[0], "CNI_COMMAND=%s", step.command);
-  return run(step, own, 1, input, size, exitStatus, output);
+  Variable own[3];
+  return run(step, own, setAttachment(step, own), input, size, exitStatus, output);
 }
 
 int runPluginFor(const ExecFor& step, const uint8_t* input, size_t size, int32_t* exitStatus, Bytes* output) {
   Variable own[5];
-  snprintf(own[0], sizeof own[0], "CNI_COMMAND=%s", step.exec.command);
-  snprintf(own[1], sizeof own[1], "CNI_CONTAINERID=%s", step.containerId);
-  snprintf(own[2], sizeof own[2], "CNI_IFNAME=%s", step.ifname);
-  snprintf(own[3], sizeof own[3], "CNI_ARGS=%s", step.args);
-  snprintf(own[4], sizeof own[4], "CNI_NETNS=");  // the shim's is another pod's, and the attachment's is gone
-  return run(step.exec, own, 5, input, size, exitStatus, output);
+  size_t count = setAttachment(step.exec, own);
+  snprintf(own[count++], sizeof *own, "CNI_ARGS=%s", step.args);
+  snprintf(own[count++], sizeof *own, "CNI_NETNS=");  // the shim's is another pod's, and the attachment's is gone
+  return run(step.exec, own, count, input, size, exitStatus, output);
 }
 
 }  // namespace usvhost::shim

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Running a delegated CNI plugin (IPAM) found on CNI_PATH. It gets the shim's own environment with another
-// CNI_COMMAND (and the other variables of an attachment, where it is for another one) and nothing else of the
-// shim: no descriptor, no signal mask.
+// CNI_COMMAND and the variables of the attachment it is run for, and nothing else of the shim: no descriptor, no signal
+// mask.
 #pragma once
 
 #include "bytes.h"

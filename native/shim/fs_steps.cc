@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Steps on files and mounts, by descriptor only. They act in the mount namespace the shim was started in; a
-// runtime that starts the shim in another one (Multus thick) would need a setns() to that of process 1 before
-// ConfinedDir::open.
+// Steps on files and mounts, by descriptor only. A descriptor says in which mount namespace a file is found; mounting and
+// unmounting must also be done by a process in it.
 #include "fs_steps.h"
 
 #include <errno.h>
@@ -45,11 +44,12 @@ int makeDirectory(const ConfinedDir& run, const Mkdir& step) {
   return error;
 }
 
-int removeDirectory(const ConfinedDir& run, const PathStep& step) {
+int removeDirectory(const ConfinedDir& run, const HostMounts& mounts, const PathStep& step) {
   Fd parent;
   const char* name = nullptr;
   if (const int error = run.openParent(step.path, &parent, &name); error != 0) return error;
-  return unlinkat(parent.get(), name, AT_REMOVEDIR) == 0 ? 0 : errno;
+  // A directory is busy for those in whose namespace something is mounted on it: ours may have a stale copy of a mount.
+  return mounts.inside([&] { return unlinkat(parent.get(), name, AT_REMOVEDIR) == 0 ? 0 : errno; });
 }
 
 int writeFile(const ConfinedDir& run, const WriteFile& step, const uint8_t* content, size_t size) {
@@ -74,30 +74,34 @@ int unlinkFile(const ConfinedDir& run, const PathStep& step) {
   return unlinkat(parent.get(), name, 0) == 0 ? 0 : errno;
 }
 
-int bindDirectory(const ConfinedDir& run, const Bind& step) {
+int bindDirectory(const ConfinedDir& run, const HostMounts& mounts, const Bind& step) {
   Fd source;
   Fd target;
   if (const int error = run.openDirectory(step.source, &source); error != 0) return error;
   if (const int error = run.openDirectory(step.target, &target); error != 0) return error;
-  Fd tree(open_tree(source.get(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
-  if (!tree.valid()) return errno;
-  mount_attr attributes = {};
-  attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-  if ((step.flags & kBindReadOnly) != 0) attributes.attr_set |= MOUNT_ATTR_RDONLY;
-  if (mount_setattr(tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0) return errno;
-  const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
-  return move_mount(tree.get(), "", target.get(), "", flags) == 0 ? 0 : errno;
+  return mounts.inside([&] {
+    Fd tree(open_tree(source.get(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
+    if (!tree.valid()) return errno;
+    mount_attr attributes = {};
+    attributes.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+    if ((step.flags & kBindReadOnly) != 0) attributes.attr_set |= MOUNT_ATTR_RDONLY;
+    if (mount_setattr(tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0) return errno;
+    const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+    return move_mount(tree.get(), "", target.get(), "", flags) == 0 ? 0 : errno;
+  });
 }
 
-int unmountDirectory(const ConfinedDir& run, const PathStep& step) {
+int unmountDirectory(const ConfinedDir& run, const HostMounts& mounts, const PathStep& step) {
   Fd parent;
   const char* name = nullptr;
   if (const int error = run.openParent(step.path, &parent, &name); error != 0) return error;
   // umount2 takes no descriptor, and UMOUNT_NOFOLLOW refuses /proc/self/fd; a name in the current directory
   // is as exact.
-  if (fchdir(parent.get()) != 0) return errno;
-  const int error = umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 ? 0 : errno;
-  return chdir("/") == 0 ? error : errno;
+  return mounts.inside([&] {
+    if (fchdir(parent.get()) != 0) return errno;
+    const int error = umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 ? 0 : errno;
+    return chdir("/") == 0 ? error : errno;
+  });
 }
 
 int statPath(const ConfinedDir& run, const PathStep& step, StatInfo* out) {

@@ -4,21 +4,22 @@
 
 #include "bytes.h"
 #include "confined.h"
+#include "host_mounts.h"
 #include "protocol.h"
 
 namespace usvhost::shim {
 
 int makeDirectory(const ConfinedDir& run, const Mkdir& step);
-int removeDirectory(const ConfinedDir& run, const PathStep& step);
+int removeDirectory(const ConfinedDir& run, const HostMounts& mounts, const PathStep& step);
 int writeFile(const ConfinedDir& run, const WriteFile& step, const uint8_t* content, size_t size);
 int unlinkFile(const ConfinedDir& run, const PathStep& step);
 
 // Lays the source directory over the target, nosuid, nodev and noexec, private to no peer group of its own
 // making.
-int bindDirectory(const ConfinedDir& run, const Bind& step);
+int bindDirectory(const ConfinedDir& run, const HostMounts& mounts, const Bind& step);
 
 // Detaches the topmost mount on the path; EINVAL when none lies there.
-int unmountDirectory(const ConfinedDir& run, const PathStep& step);
+int unmountDirectory(const ConfinedDir& run, const HostMounts& mounts, const PathStep& step);
 int statPath(const ConfinedDir& run, const PathStep& step, StatInfo* out);
 
 }  // namespace usvhost::shim

@@ -20,7 +20,7 @@ constexpr const char* kVariables[] = {"CNI_COMMAND", "CNI_CONTAINERID", "CNI_NET
 static_assert(sizeof kVariables / sizeof *kVariables == kStdin);
 
 constexpr char kUsage[] =
-    "usvhost is a CNI plugin: a container runtime starts it with CNI_COMMAND (ADD, DEL, CHECK, STATUS or "
+    "usvhost is a CNI plugin: a container runtime starts it with CNI_COMMAND (ADD, DEL, CHECK, GC, STATUS or "
     "VERSION) in the\n"
     "environment and a network configuration of type \"usvhost\" on standard input. It passes the call to "
     "the agent of this\n"
@@ -60,7 +60,9 @@ int failUnreachable(const char* version, const char* socketPath, int error) {
   char message[512];
   snprintf(message, sizeof message, "USV_AGENT_UNREACHABLE: no usvhost agent answers on %s: %s", socketPath,
            strerror(error));
-  printError(version, kCodeTryAgain, message,
+  // What STATUS asks is whether an ADD would work; what is connected stays so without an agent.
+  const bool isStatus = strcmp(getenv("CNI_COMMAND"), "STATUS") == 0;
+  printError(version, isStatus ? kCodeNotAvailable : kCodeTryAgain, message,
              "Start `usvhost agent` on this node with the same root; the runtime tries again.");
   return 1;
 }
@@ -96,13 +98,13 @@ int serve(AgentLink& agent, const Hands& hands) {
 }
 
 // A DEL that no agent did is remembered for the next one, and succeeds.
-bool deletedAlone(const char* command, const char* root, const ConfinedDir& run, Links& links, const Request& request,
-                  const Bytes& values) {
+bool deletedAlone(const char* command, const char* root, const HostMounts& mounts, const ConfinedDir& run, Links& links,
+                  const Request& request, const Bytes& values) {
   const char* containerId = getenv("CNI_CONTAINERID");
   const char* ifname = getenv("CNI_IFNAME");
   if (strcmp(command, "DEL") != 0 || containerId == nullptr || ifname == nullptr) return false;
   if (writeTombstone(root, request, values) != 0) return false;
-  deleteAlone(run, links, containerId, ifname);
+  deleteAlone(mounts, run, links, containerId, ifname);
   return true;
 }
 
@@ -136,7 +138,12 @@ int run() {
   if (!values.append(input.data(), input.size())) return failInput(version, kCodeIo, "USV_IO", strerror(ENOMEM));
 
   const char* root = getenv("USVHOST_ROOT");
-  if (root == nullptr || root[0] == 0) root = "/";
+  HostMounts mounts;
+  // A root of its own is a node of its own, in whatever namespace it was started.
+  if (root == nullptr || root[0] == 0 || strcmp(root, "/") == 0) {
+    mounts.find();
+    root = mounts.root();
+  }
   char socketPath[256];
   const char* join = root[strlen(root) - 1] == '/' ? "" : "/";
   if (snprintf(socketPath, sizeof socketPath, "%s%srun/usvhost/agent.sock", root, join) >= (int)sizeof socketPath) {
@@ -150,11 +157,11 @@ int run() {
   if (error == 0) error = opened;
   if (error == 0) error = agent.send(Kind::kRequest, 0, &request, sizeof request, values.data(), values.size());
   if (error == 0) {
-    const int code = serve(agent, Hands{.run = runDir, .links = links});
+    const int code = serve(agent, Hands{.root = root, .mounts = mounts, .run = runDir, .links = links});
     if (code >= 0) return code;
     error = -code;
   }
-  if (deletedAlone(command, root, runDir, links, request, values)) return 0;
+  if (deletedAlone(command, root, mounts, runDir, links, request, values)) return 0;
   return failUnreachable(version, socketPath, error);
 }
 

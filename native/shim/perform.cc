@@ -2,6 +2,9 @@
 // The closed list of steps.
 #include "perform.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include "exec_step.h"
 #include "fs_steps.h"
 
@@ -24,6 +27,16 @@ struct Tail {
 };
 
 bool takePath(const Bytes& body, PathStep* step) { return take(body, step) && isTerminated(step->path); }
+bool isWhole(const Exec& step) {
+  return isTerminated(step.name) && isTerminated(step.command) && isTerminated(step.containerId) &&
+         isTerminated(step.ifname);
+}
+
+// Names there have no directories.
+int openDeviceInfo(const Hands& hands, const char* name, bool make, ConfinedDir* out) {
+  return strchr(name, '/') != nullptr ? EINVAL : out->openDeviceInfo(hands.root, make);
+}
+
 bool takeLink(const Bytes& body, LinkStep* step) { return take(body, step) && isTerminated(step->ifname); }
 
 }  // namespace
@@ -41,7 +54,7 @@ bool perform(const Hands& hands, Kind kind, const Bytes& body, Report* report, B
     }
     case Kind::kRmdir:
       if (!takePath(body, &path)) return false;
-      error = removeDirectory(hands.run, path);
+      error = removeDirectory(hands.run, hands.mounts, path);
       return true;
     case Kind::kWriteFile: {
       WriteFile step;
@@ -57,18 +70,34 @@ bool perform(const Hands& hands, Kind kind, const Bytes& body, Report* report, B
     case Kind::kBind: {
       Bind step;
       if (!take(body, &step) || !isTerminated(step.source) || !isTerminated(step.target)) return false;
-      error = bindDirectory(hands.run, step);
+      error = bindDirectory(hands.run, hands.mounts, step);
       return true;
     }
     case Kind::kUnmount:
       if (!takePath(body, &path)) return false;
-      error = unmountDirectory(hands.run, path);
+      error = unmountDirectory(hands.run, hands.mounts, path);
       return true;
     case Kind::kStat: {
       if (!takePath(body, &path)) return false;
       StatInfo info;
       error = statPath(hands.run, path, &info);
       return error != 0 || data->append(&info, sizeof info);
+    }
+    case Kind::kDeviceInfoWrite: {
+      WriteFile step;
+      if (!take(body, &step, false) || !isTerminated(step.path)) return false;
+      const Tail<WriteFile> content(body);
+      ConfinedDir directory;
+      error = openDeviceInfo(hands, step.path, true, &directory);
+      if (error == 0) error = writeFile(directory, step, content.bytes, content.size);
+      return true;
+    }
+    case Kind::kDeviceInfoUnlink: {
+      if (!takePath(body, &path)) return false;
+      ConfinedDir directory;
+      error = openDeviceInfo(hands, path.path, false, &directory);
+      if (error == 0) error = unlinkFile(directory, path);
+      return true;
     }
     case Kind::kTapAdd: {
       TapAdd step;
@@ -110,7 +139,7 @@ bool perform(const Hands& hands, Kind kind, const Bytes& body, Report* report, B
       return true;
     case Kind::kExec: {
       Exec step;
-      if (!take(body, &step, false) || !isTerminated(step.name) || !isTerminated(step.command)) return false;
+      if (!take(body, &step, false) || !isWhole(step)) return false;
       const Tail<Exec> input(body);
       error = runPlugin(step, input.bytes, input.size, &report->exitStatus, data);
       if (error != 0) data->clear();  // half an output is none, and may be over what a frame holds
@@ -118,8 +147,7 @@ bool perform(const Hands& hands, Kind kind, const Bytes& body, Report* report, B
     }
     case Kind::kExecFor: {
       ExecFor step;
-      if (!take(body, &step, false) || !isTerminated(step.exec.name) || !isTerminated(step.exec.command)) return false;
-      if (!isTerminated(step.containerId) || !isTerminated(step.ifname) || !isTerminated(step.args)) return false;
+      if (!take(body, &step, false) || !isWhole(step.exec) || !isTerminated(step.args)) return false;
       const Tail<ExecFor> input(body);
       error = runPluginFor(step, input.bytes, input.size, &report->exitStatus, data);
       if (error != 0) data->clear();

@@ -5,12 +5,15 @@
 
 #include "bytes.h"
 #include "confined.h"
+#include "host_mounts.h"
 #include "link_steps.h"
 #include "protocol.h"
 
 namespace usvhost::shim {
 
 struct Hands {
+  const char* root;
+  const HostMounts& mounts;
   const ConfinedDir& run;
   Links& links;
 };

@@ -11,7 +11,7 @@
 
 namespace usvhost::shim {
 
-inline constexpr uint32_t kMagic = 0x31565355;            // "USV1"
+inline constexpr uint32_t kMagic = 0x32565355;            // "USV2"
 inline constexpr uint32_t kMaxBody = (1u << 20) + 65536;  // standard input (1 MiB) and every variable
 inline constexpr size_t kMaxStdin = 1u << 20;
 inline constexpr size_t kMaxVariable = 8192;  // one CNI_* value
@@ -44,6 +44,8 @@ enum class Kind : uint16_t {
   kBind = 20,
   kUnmount = 21,
   kStat = 22,
+  kDeviceInfoWrite = 24,
+  kDeviceInfoUnlink = 25,
   kTapAdd = 32,
   kTapDelete = 33,
   kAddressAdd = 34,
@@ -80,7 +82,7 @@ struct Report {
 };
 static_assert(sizeof(Report) == 8);
 
-struct PathStep {  // kRmdir, kUnlink, kUnmount, kStat
+struct PathStep {  // kRmdir, kUnlink, kUnmount, kStat; kDeviceInfoUnlink: a name
   char path[kPathSize];
 };
 
@@ -92,7 +94,8 @@ struct Mkdir {
 };
 static_assert(sizeof(Mkdir) == kPathSize + 12);
 
-struct WriteFile {  // the content follows; it appears under `path` by rename, whole or not at all
+// The content follows; it appears under `path` by rename, whole or not at all. kDeviceInfoWrite: `path` is a name.
+struct WriteFile {
   char path[kPathSize];
   uint32_t mode;
   uint32_t uid;
@@ -187,17 +190,18 @@ static_assert(sizeof(AddressInfo) == 20);
 struct Exec {  // the plugin's standard input follows; the report carries its standard output
   char name[kPluginNameSize];
   char command[kCommandSize];  // value of CNI_COMMAND for it
+  // Its CNI_CONTAINERID and CNI_IFNAME; empty: those of the call.
+  char containerId[kContainerIdSize];
+  char ifname[kIfnameSize];
   uint32_t timeoutMs;
 };
-static_assert(sizeof(Exec) == 84);
+static_assert(sizeof(Exec) == 360);
 
 struct ExecFor {  // as Exec, for an attachment of another container than the one the shim was started for
   Exec exec;
-  char containerId[kContainerIdSize];  // values of CNI_CONTAINERID, CNI_IFNAME and CNI_ARGS; CNI_NETNS is empty
-  char ifname[kIfnameSize];
-  char args[kArgsSize];
+  char args[kArgsSize];  // value of CNI_ARGS; CNI_NETNS is empty
 };
-static_assert(sizeof(ExecFor) == 84 + 260 + 16 + 1024);
+static_assert(sizeof(ExecFor) == sizeof(Exec) + 1024);
 
 struct Finish {  // what goes to standard output follows
   uint32_t exitCode;

@@ -78,10 +78,10 @@ const char* placeOf(const char* point, const char* prefix, const char* ifname) {
   return slash != nullptr && strcmp(slash + 1, ifname) == 0 ? point + length + 1 : nullptr;
 }
 
-void unmountPort(const ConfinedDir& run, const char* port, const char* ifname) {
+void unmountPort(const HostMounts& mounts, const ConfinedDir& run, const char* port, const char* ifname) {
   char prefix[512];
   if (run.path(prefix, sizeof prefix) != 0) return;
-  FILE* table = fopen("/proc/self/mountinfo", "re");
+  FILE* table = fopen(mounts.table(), "re");
   if (table == nullptr) return;
   char* line = nullptr;
   size_t capacity = 0;
@@ -93,7 +93,7 @@ void unmountPort(const ConfinedDir& run, const char* port, const char* ifname) {
     PathStep step = {};
     if (place == nullptr || !showsPort(mountRoot, port) || strlen(place) >= sizeof step.path) continue;
     strcpy(step.path, place);
-    if (unmountDirectory(run, step) == 0) removeDirectory(run, step);
+    if (unmountDirectory(run, mounts, step) == 0) removeDirectory(run, mounts, step);
   }
   free(line);
   fclose(table);
@@ -128,14 +128,15 @@ int writeTombstone(const char* root, const Request& request, const Bytes& values
   return error;
 }
 
-void deleteAlone(const ConfinedDir& run, Links& links, const char* containerId, const char* ifname) {
+void deleteAlone(const HostMounts& mounts, const ConfinedDir& run, Links& links, const char* containerId,
+                 const char* ifname) {
   char port[kPortName];
   if (!portName(containerId, ifname, port)) return;
   TapDelete tap = {};
   strcpy(tap.ifname, ifname);
   snprintf(tap.alias, sizeof tap.alias, "usvhost %s", port);
   links.tapDelete(tap);
-  unmountPort(run, port, ifname);
+  unmountPort(mounts, run, port, ifname);
 }
 
 }  // namespace usvhost::shim

@@ -6,6 +6,7 @@
 
 #include "bytes.h"
 #include "confined.h"
+#include "host_mounts.h"
 #include "link_steps.h"
 #include "protocol.h"
 
@@ -16,6 +17,7 @@ namespace usvhost::shim {
 int writeTombstone(const char* root, const Request& request, const Bytes& values);
 
 // Takes away what it can. What fails is in the tombstone.
-void deleteAlone(const ConfinedDir& run, Links& links, const char* containerId, const char* ifname);
+void deleteAlone(const HostMounts& mounts, const ConfinedDir& run, Links& links, const char* containerId,
+                 const char* ifname);
 
 }  // namespace usvhost::shim

@@ -114,9 +114,21 @@ export class RealNode {
   async pod(): Promise<Pod> {
     const held = await holder([...this.#enter, 'unshare', '--net']);
     this.#others.push(held);
+    // Not for a moment after a restart of the switch.
+    await this.#kubelet.until(() => this.#healthy(), 'healthy ports');
     const { devices } = await this.#kubelet.allocate('usvhost.io/port', 1);
     const netns = `/proc/${held.pid}/ns/net`;
     return { containerId: `container-${this.#serial++}`, netns, device: devices[0] ?? '' };
+  }
+
+  /** Runs a command where the runtime runs. */
+  inside(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Exit> {
+    return new Program([...this.#enter, ...argv], { env, stdin: '' }).ended();
+  }
+
+  /** Processes of the switch and of the agent. */
+  daemons(): number[] {
+    return [this.#switch, this.#agent].flatMap((program) => program?.pid ?? []);
   }
 
   /** Runs the CNI plugin. `config`: whole standard input as text, or keys over a good configuration. */

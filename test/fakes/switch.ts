@@ -3,12 +3,13 @@
 // A switch without a data plane for tests of its clients: a real gRPC server of proto/switch.proto on the root's real
 // socket, real port directories and listening vhost.sock files. It can be stopped, restarted empty, and made to refuse.
 
-import { mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server as NetServer } from 'node:net';
 import { Server, type ServerWritableStream } from '@grpc/grpc-js';
 import { type ErrorCode, usvFailure } from '../../lib/errors.ts';
 import { hostPaths } from '../../lib/names.ts';
 import { handleUnary } from '../../proto/call.ts';
+import type { Port } from '../../proto/gen/usvhost/switch/v1/Port.ts';
 import type { PortEvent } from '../../proto/gen/usvhost/switch/v1/PortEvent.ts';
 import type { PortSpec__Output } from '../../proto/gen/usvhost/switch/v1/PortSpec.ts';
 import { Switch } from '../../proto/load.ts';
@@ -17,6 +18,8 @@ import { type ServedSocket, serve } from '../../proto/unix.ts';
 export interface FakeSwitch {
   /** Specs by port name. */
   readonly ports: ReadonlyMap<string, PortSpec__Output>;
+  /** What the switch says of every port from now on, beside its spec and path. */
+  say(status: Omit<Port, 'spec' | 'socket_path'>): void;
   /** The next AddPort fails with this code. */
   refuseNext(code: ErrorCode): void;
   /** Ends as kill -9 would: calls cut, ports forgotten, directories left. */
@@ -37,10 +40,11 @@ export async function startFakeSwitch(root: string): Promise<FakeSwitch> {
   let grpc: Server | undefined;
   let served: ServedSocket | undefined;
 
-  const wirePort = (spec: PortSpec__Output) => ({
+  let status: Omit<Port, 'spec' | 'socket_path'> = { state: 'listening' };
+  const wirePort = (spec: PortSpec__Output): Port => ({
+    ...status,
     spec,
     socket_path: paths.portSocket(spec.name),
-    state: 'listening',
   });
 
   const addPort = async (spec: PortSpec__Output) => {
@@ -56,6 +60,7 @@ export async function startFakeSwitch(root: string): Promise<FakeSwitch> {
       rmSync(paths.portSocket(spec.name), { force: true });
       const socket = createServer((connection) => connection.destroy());
       await new Promise<void>((resolve) => socket.listen(paths.portSocket(spec.name), resolve));
+      chmodSync(paths.portSocket(spec.name), spec.socket_mode);
       sockets.set(spec.name, socket);
       ports.set(spec.name, spec);
       for (const waiter of waiters) waiter();
@@ -94,6 +99,9 @@ export async function startFakeSwitch(root: string): Promise<FakeSwitch> {
 
   return {
     ports,
+    say: (said) => {
+      status = said;
+    },
     refuseNext: (code) => {
       refusal = code;
     },

@@ -2,9 +2,10 @@
 //
 // ADD, CHECK, DEL and STATUS through the real shim, per version of the CNI specification, on real namespaces and taps.
 
-import { statSync } from 'node:fs';
+import { chmodSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { hostPaths } from '../../../lib/names.ts';
 import { onNode, type Pod, TestNode } from './node.ts';
 
 onNode('attachments', () => {
@@ -30,7 +31,7 @@ onNode('attachments', () => {
     return new Map(list.map((link) => [link.ifname, link]));
   }
 
-  describe.each(['0.3.1', '0.4.0', '1.0.0', '1.1.0'])('cniVersion %s', (cniVersion) => {
+  describe.each(['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'])('cniVersion %s', (cniVersion) => {
     test('ADD makes port, mount and tap, CHECK agrees, DEL leaves nothing', async () => {
       const config = node.config(pod, { cniVersion, ipam: node.hostLocal(), mtu: 1400 });
       const added = await node.cni('ADD', pod, config);
@@ -55,7 +56,7 @@ onNode('attachments', () => {
       expect(await pod.run('ip', 'route')).toContain('10.77.0.0/16 via 10.9.0.1 dev net1');
 
       const checked = await node.cni('CHECK', pod, { ...config, prevResult: result });
-      if (cniVersion === '0.3.1') expect(checked).toMatchObject({ code: 1, json: { code: 1, cniVersion } });
+      if (cniVersion < '0.4.0') expect(checked).toMatchObject({ code: 1, json: { code: 1, cniVersion } });
       else expect(checked).toMatchObject({ code: 0, stdout: '' });
 
       expect(await node.cni('DEL', pod, config)).toMatchObject({ code: 0, stdout: '' });
@@ -82,7 +83,8 @@ onNode('attachments', () => {
       await node.stopAgent();
       const { code, json } = await node.shim({ CNI_COMMAND: 'VERSION' }, JSON.stringify({ cniVersion }));
       expect(code).toBe(0);
-      expect(json).toEqual({ cniVersion, supportedVersions: ['0.3.1', '0.4.0', '1.0.0', '1.1.0'] });
+      const supportedVersions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'];
+      expect(json).toEqual({ cniVersion, supportedVersions });
     });
   });
 
@@ -277,8 +279,21 @@ onNode('attachments', () => {
     expect(await node.run('stat', '-c', '%F', seen)).toBe('socket\n');
   });
 
+  test('CHECK is content with a peer that is connected, or that has not come yet', async () => {
+    const config = node.config(pod);
+    const prevResult = (await node.cni('ADD', pod, config)).json;
+    for (const state of ['handshake', 'up']) {
+      node.switch.say({ state, connections: 1, features: 2 ** 32 + 1 });
+      expect(await node.cni('CHECK', pod, { ...config, prevResult })).toMatchObject({ code: 0, stdout: '' });
+    }
+  });
+
   describe('CHECK finds', () => {
-    type Damage = (config: Record<string, unknown>) => Promise<unknown>;
+    type Damage = (config: Record<string, unknown>) => unknown;
+    const socketOf = (): string => {
+      const [port = ''] = node.switch.ports.keys();
+      return hostPaths(node.root).portSocket(port);
+    };
     const damages: readonly (readonly [name: string, damage: Damage, message: string])[] = [
       ['a tap that is down', () => pod.run('ip', 'link', 'set', 'net1', 'down'), 'down'],
       ['another MTU', () => pod.run('ip', 'link', 'set', 'net1', 'mtu', '1300'), 'mtu of net1'],
@@ -295,8 +310,23 @@ onNode('attachments', () => {
         'bind mount',
       ],
       ['a missing port', () => node.switch.kill(), 'USV'],
+      ['a socket of another mode', () => chmodSync(socketOf(), 0o600), 'mode of ports/'],
+      [
+        'a peer that was lost',
+        () => node.switch.say({ state: 'listening', connections: 1, last_error: 'USV_RING: odd' }),
+        'none any more (USV_RING: odd)',
+      ],
+      [
+        'a peer of another time',
+        () => node.switch.say({ state: 'up', connections: 1, features: 1 }),
+        'VIRTIO_F_VERSION_1',
+      ],
     ];
-    test.each(damages)('%s', async (_, damage, message) => {
+    // A user namespace of one user has nobody to give a file to.
+    const other: Damage = () => node.run('chown', '0:1', socketOf());
+    const owners: typeof damages =
+      process.getuid?.() === 0 ? [['a socket of another owner', other, 'owner of ports/']] : [];
+    test.each([...damages, ...owners])('%s', async (_, damage, message) => {
       const config = node.config(pod, { ips: ['10.1.2.3/24'] });
       const added = await node.cni('ADD', pod, config);
       expect((await node.cni('CHECK', pod, { ...config, prevResult: added.json })).code).toBe(0);

@@ -45,7 +45,9 @@ export interface Pod {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-async function output(child: ChildProcess): Promise<{ code: number | null; stdout: string; stderr: string }> {
+export async function output(
+  child: ChildProcess,
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
   let stdout = '';
   let stderr = '';
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));

@@ -110,6 +110,15 @@ onNode('the shim', () => {
     expect(readFileSync(join(run, 'to-file'), 'utf8')).toBe('new');
   });
 
+  test.each(['../x', '/x', 'a/b', '.', '..', ''])('device information has no name %p', async (name) => {
+    mkdirSync(join(node.root, 'var/run'), { recursive: true });
+    const results = await withHands(async (steps) => [
+      await errno(steps.writeDeviceInfo(name, 'x')),
+      await errno(steps.removeDeviceInfo(name)),
+    ]);
+    expect(results).toEqual(['EINVAL', expect.stringMatching(/^(?:EINVAL|ENOENT)$/u)]);
+  });
+
   test('a mode is exact whatever the umask, and a file is whole or absent', async () => {
     await withHands(async (steps) => {
       await steps.mkdir('ports/wide', { mode: 0o1777, uid: 0, gid: 0 });

@@ -210,7 +210,8 @@ onNode('undo', () => {
       });
 
       await node.startAgent();
-      expect(await node.traces()).toEqual(['fast/10.9.0.2']);
+      // The port was asked for at the same time; it may have been made or not.
+      expect(await node.traces()).toContain('fast/10.9.0.2');
       expect((await node.cni('DEL', pod, config(), { CNI_PATH: plugins })).code).toBe(0);
       await expectNothing();
     });

@@ -39,11 +39,11 @@ beforeEach(() => {
   const switchPorts = {
     addPort: async () => undefined,
     removePort: async () => true,
-    hasPort: async () => false,
+    findPort: async () => undefined,
     ping: async () => undefined,
   };
   leftovers = new Leftovers({
-    cni: { root, store, switchPorts, leadDevice: (device) => device, log },
+    cni: { root, store, switchPorts, queue, leadDevice: (device) => device, log },
     store,
     tombstones: new Tombstones(join(root, 'tombstones'), log),
     queue,
@@ -101,7 +101,11 @@ test('the plugin gets the variables of the attachment, not of the call', async (
   expect(store.list()).toEqual([]);
   const args = 'IgnoreUnknown=1;K8S_POD_NAMESPACE=a;K8S_POD_NAME=pod-1;K8S_POD_UID=u';
   expect(execs).toEqual([
-    expect.objectContaining({ command: 'DEL', behalf: { containerId: 'c1', ifname: 'eth7', args } }),
+    expect.objectContaining({
+      command: 'DEL',
+      attachment: expect.objectContaining({ containerId: 'c1', ifname: 'net1' }),
+      args,
+    }),
   ]);
   expect(JSON.parse(String(execs[0]?.stdin))).toMatchObject({ cniVersion: '1.0.0' });
 });

@@ -9,6 +9,7 @@ import {
   parseStdin,
   readConfig,
   readForDelete,
+  readForGc,
 } from '../../../cni/config.ts';
 import { UsvhostError } from '../../../lib/errors.ts';
 
@@ -67,7 +68,12 @@ test('any object is a configuration or an error of the table', () => {
       } catch (error) {
         expect(error).toBeInstanceOf(UsvhostError);
       }
-      expect(Object.keys(readForDelete({ ...good, ...more }))).toEqual(['device', 'ipamType', 'ifName']);
+      expect(Object.keys(readForDelete({ ...good, ...more }))).toEqual([
+        'device',
+        'ipamType',
+        'ifName',
+        'deviceInfoFile',
+      ]);
     }),
   );
 });
@@ -92,7 +98,31 @@ describe('readForDelete', () => {
       deviceID: 'port-1',
       runtimeConfig: { deviceID: '../x' },
     };
-    expect(readForDelete(config)).toEqual({ device: 'port-1', ipamType: 'host-local', ifName: undefined });
+    expect(readForDelete(config)).toEqual({
+      device: 'port-1',
+      ipamType: 'host-local',
+      ifName: undefined,
+      deviceInfoFile: undefined,
+    });
+  });
+});
+
+describe('readForGc', () => {
+  const list = [{ containerID: 'c', ifname: 'net1' }];
+
+  test('takes the list under either name, and the rest as for DEL', () => {
+    const input = { ...good, mtu: 'x', ipam: { type: 'static' } };
+    const expected = { network: 'fast', valid: list, ipamType: 'static' };
+    expect(readForGc({ ...input, 'cni.dev/valid-attachments': list })).toEqual(expected);
+    expect(readForGc({ ...input, 'cni.dev/attachments': list })).toEqual(expected);
+    expect(readForGc(input)).toEqual({ ...expected, valid: [] });
+  });
+
+  test.each([
+    ['cni.dev/valid-attachments.0.containerID', { 'cni.dev/valid-attachments': [{ ifname: 'net1' }] }],
+    ['name', { name: '../x' }],
+  ])('names %s', (what, more) => {
+    expect(() => readForGc({ ...good, ...more })).toThrow(what);
   });
 });
 

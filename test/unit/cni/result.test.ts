@@ -30,7 +30,7 @@ describe('toVersion', () => {
     expect(result['routes']).toEqual([{ dst: '0.0.0.0/0', gw: '10.0.0.1' }]);
   });
 
-  test.each(['0.3.1', '0.4.0'] as const)('%s states the family of each address', (version) => {
+  test.each(['0.3.0', '0.3.1', '0.4.0'] as const)('%s states the family of each address', (version) => {
     const { ips } = toVersion(mergeResult(undefined, own), version);
     expect(ips).toEqual([
       { version: '4', interface: 0, address: '10.0.0.2/24', gateway: '10.0.0.1' },

@@ -31,12 +31,18 @@ test.each([
   ['link', wire.encodeLink('n'), 16],
   ['addressAdd', wire.encodeAddressAdd('n', prefix), 36],
   ['routeAdd', wire.encodeRouteAdd('n', { destination: prefix }), 68],
-  ['exec', wire.encodeExec({ plugin: 'p', command: 'ADD', timeoutMillis: 1, stdin: Buffer.from('{}') }), 86],
+  ['exec', wire.encodeExec({ plugin: 'p', command: 'ADD', timeoutMillis: 1, stdin: Buffer.from('{}') }), 362],
   [
     'execFor',
     wire.encodeExecFor(
-      { plugin: 'p', command: 'DEL', timeoutMillis: 1, stdin: Buffer.from('{}') },
-      { containerId: 'x'.repeat(256), ifname: 'net1', args: 'a=b' },
+      {
+        plugin: 'p',
+        command: 'DEL',
+        attachment: { containerId: 'x'.repeat(256), ifname: 'net1' },
+        timeoutMillis: 1,
+        stdin: Buffer.from('{}'),
+      },
+      'a=b',
     ),
     1386,
   ],
@@ -64,7 +70,7 @@ describe('refuses', () => {
   };
 
   test.each<[string, () => unknown]>([
-    ['another protocol', () => wire.decodeHeader(header(0x32565355, 0))],
+    ['another protocol', () => wire.decodeHeader(header(0x31565355, 0))],
     ['a body over the limit', () => wire.decodeHeader(header(wire.magic, wire.maxBody + 1))],
     ['a short request', () => wire.decodeRequest(Buffer.alloc(31))],
     ['a request whose lengths do not add up', () => wire.decodeRequest(Buffer.alloc(32, 0xff))],
