@@ -96,6 +96,18 @@ onNode('a shim in another mount namespace', () => {
     expect(await node.traces()).toEqual([]);
   });
 
+  test('in a chroot and without an agent: DEL unmounts where process 1 sees it, and is written down there', async () => {
+    const run = await startProcessOne(`${bindRun()}; mount -t tmpfs none /var/lib`);
+    const shim = apart(`mount --rbind / /run/chroot; exec chroot /run/chroot ${shimFile}`);
+    const config = JSON.stringify(node.config(pod, { endpoint: 'socket' }));
+    expect(await run(environment('ADD', '/nowhere'), config, shim)).toMatchObject({ code: 0 });
+    await node.stopAgent();
+    expect(await run(environment('DEL', '/nowhere'), config, shim)).toMatchObject({ code: 0, stdout: '' });
+    const { stdout } = await run({}, '', 'cat /proc/self/mountinfo; ls /var/lib/usvhost/tombstones');
+    expect(stdout).not.toContain(`/run/usvhost/pods/${pod.device}/net1`);
+    expect(stdout).toMatch(/^[0-9a-f]{32}$/mu);
+  });
+
   test('whose process 1 is no node: the mount is made where the shim is', async () => {
     const run = await startProcessOne('true');
     const text = `mount -t tmpfs none /run; ${bindRun()}; ${shimFile} >&2; cat /proc/self/mountinfo`;

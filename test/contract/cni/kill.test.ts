@@ -3,14 +3,11 @@
 // The agent is killed before each step of ADD and of DEL. Whatever the runtime does next, and whichever pod comes next,
 // nothing is left.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { eventually } from '../../support/eventually.ts';
 import { onNode, type Pod, TestNode } from './node.ts';
-
-const agentFile = fileURLToPath(new URL('agent-process.ts', import.meta.url));
 
 /** More steps than either command has. */
 const tooMany = 40;
@@ -36,11 +33,8 @@ onNode('the agent is killed before each step of', () => {
 
   /** Runs a command with an agent that dies before the step; whether it got that far. */
   async function killed(command: string, step: number): Promise<boolean> {
-    agent = spawn(process.execPath, ['--no-warnings', agentFile, node.root, String(step)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    agent = await node.spawnAgent(String(step));
     const ended = once(agent, 'close');
-    await once(agent.stdout as NonNullable<ChildProcess['stdout']>, 'data');
     const run = await node.cni(command, pod, config(pod));
     // An agent that died has said so by now: the shim saw the end of its connection.
     const died = run.code !== 0 || node.tombstones().length > 0;
