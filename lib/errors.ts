@@ -64,8 +64,8 @@ export const errorTable = {
     exit: 2,
   },
   USV_SOCKET_MISSING: {
-    cause: 'Nobody listens at the socket of a vhost-user back-end.',
-    next: 'Check that the switch runs and that the port exists; the driver goes on trying by itself.',
+    cause: 'Nobody listens at the vhost-user socket of a port.',
+    next: "Check that the switch runs and that the port exists, or, where the pod listens, that the pod's driver runs; the other side goes on trying by itself.",
     cni: 11,
     grpc: 'UNAVAILABLE',
     exit: 1,
