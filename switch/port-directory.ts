@@ -31,7 +31,7 @@ export function preparePortDirectory(directory: string): boolean {
 }
 
 /** Who may make a socket in a port's directory. */
-export interface DirectoryAccess {
+interface DirectoryAccess {
   /** Permission bits; the sticky bit is added. */
   readonly mode: number;
   /** Undefined: as it is. */

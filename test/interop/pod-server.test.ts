@@ -15,7 +15,7 @@ import { printedRows, switchStation, testpmdStation } from './ledger.ts';
 
 const row = printedRows();
 const test = needs('dpdk-testpmd');
-const timeout = 90_000;
+const timeout = 120_000;
 const size = 512;
 const undo: (() => void | Promise<void>)[] = [];
 

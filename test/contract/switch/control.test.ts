@@ -121,6 +121,21 @@ describe.each(dataPlanes)('with %s', (_, createNative) => {
       expect(await client.portNames()).toEqual(['pa']);
     });
 
+    test("a port that connects has a directory for its pod, and RemovePort takes the pod's things with it", async () => {
+      const port = await client.addPort({ name: 'pa', role: 'connect' });
+      expect(port).toMatchObject({
+        spec: { role: 'connect', socket_mode: 0o777 },
+        socket_path: paths.portSocket('pa'),
+        state: 'connecting',
+      });
+      expect(statSync(paths.portDir('pa')).mode & 0o7777).toBe(0o1777);
+      await expect(client.addPort({ name: 'pa' })).rejects.toEqual(failure('USV_PORT_OCCUPIED'));
+      await expect(client.addPort({ name: 'pb', role: 'server' })).rejects.toEqual(failure('USV_USAGE'));
+      writeFileSync(join(paths.portDir('pa'), 'whatever'), '');
+      expect(await client.removePort('pa')).toBe(true);
+      expect(existsSync(paths.portDir('pa'))).toBe(false);
+    });
+
     test('many at once are all made, and equal ones once', async () => {
       const names = Array.from({ length: 16 }, (_, index) => `p${index % 8}`);
       await Promise.all(names.map((name) => client.addPort({ name })));
