@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A switch without a data plane for tests of its clients: a real gRPC server of proto/switch.proto on the root's real
-// socket, real port directories and listening vhost.sock files; a port that connects only has its directory. It can be stopped, restarted empty, and made to refuse.
+// socket, real port directories and listening vhost.sock files; a port that connects only has its directory. It can be
+// stopped, restarted empty, and made to refuse.
 
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { createServer, type Server as NetServer } from 'node:net';
