@@ -16,12 +16,25 @@ import { runJest } from './suites/jest.ts';
 import { addUp, type Outcome, requireEverything, summaryOf } from './suites/outcome.ts';
 
 /** The jest suites are the folders of test/ of the same name. */
-const jestSuites = ['unit', 'contract', 'interop', 'e2e', 'node'] as const;
-const allSuites = ['unit', 'native', 'asan', 'tsan', 'fuzz', 'contract', 'interop', 'e2e', 'node'] as const;
+const jestSuites = ['unit', 'contract', 'interop', 'e2e', 'node', 'cluster'] as const;
+const allSuites = [
+  'unit',
+  'native',
+  'asan',
+  'tsan',
+  'fuzz',
+  'contract',
+  'interop',
+  'e2e',
+  'node',
+  'cluster',
+] as const;
 type Suite = (typeof allSuites)[number];
 
 /** With every peer required, native code also runs under the sanitizers and on random input. */
 const onlyThorough: readonly Suite[] = ['asan', 'tsan', 'fuzz'];
+/** Runs only when it is named: what it runs against takes a quarter of an hour to build. */
+const onlyByName: readonly Suite[] = ['cluster'];
 const fuzzSeconds = 20;
 
 function isSuite(name: string): name is Suite {
@@ -33,9 +46,8 @@ function usualSuites(): Suite[] {
   const absent: readonly Suite[] = jestSuites.filter(
     (suite) => !existsSync(join(projectRoot, 'test', suite)),
   );
-  return allSuites.filter(
-    (suite) => !absent.includes(suite) && (requireAll() || !onlyThorough.includes(suite)),
-  );
+  const left: readonly Suite[] = [...absent, ...onlyByName, ...(requireAll() ? [] : onlyThorough)];
+  return allSuites.filter((suite) => !left.includes(suite));
 }
 
 interface Request {

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The node's network: an address that is not the loopback's and leads nowhere, and the default network of its pods.
+
+import { cpSync, writeFileSync } from 'node:fs';
+import { run } from '../../../cli/demo/process.ts';
+import { defaultNetwork, nodeAddress, podNetwork } from '../names.ts';
+
+/** `plugins` is the directory that the runtime's CNI plugins are copied from. */
+export async function makeNetwork(plugins: string): Promise<void> {
+  await run(['ip', 'link', 'set', 'lo', 'up']);
+  // Kubernetes refuses a node at 127.0.0.1. A bridge needs no peer and no module.
+  await run(['ip', 'link', 'add', 'node0', 'type', 'bridge']);
+  await run(['ip', 'address', 'add', `${nodeAddress}/24`, 'dev', 'node0']);
+  await run(['ip', 'link', 'set', 'node0', 'up']);
+  await run(['ip', 'route', 'add', 'default', 'dev', 'node0']);
+  writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
+  cpSync(plugins, '/opt/cni/bin', { recursive: true });
+  writeFileSync(defaultNetwork, JSON.stringify(bridge));
+}
+
+/** One plugin and not a list: Multus 4.2.3 calls DEL of a list with a configuration that lacks the plugins' own keys. */
+const bridge = {
+  cniVersion: '1.0.0',
+  name: 'default',
+  type: 'bridge',
+  bridge: 'cni0',
+  isGateway: true,
+  hairpinMode: true,
+  ipam: { type: 'host-local', ranges: [[{ subnet: podNetwork }]], routes: [{ dst: '0.0.0.0/0' }] },
+};

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where the cluster keeps things: binaries by version in the user's cache, and all of a running cluster in one directory.
+
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { versions } from './versions.ts';
+
+/** What decides how the cache looks, besides the versions. */
+const recipe = ['binaries.ts', 'go.ts', 'images.ts', 'one/main.go'];
+
+/** `${XDG_CACHE_HOME:-~/.cache}/usvhost/cluster/<hash>`: the same for the same versions and the same way to build them. */
+export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): string {
+  const home = environment['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
+  const hash = createHash('sha256').update(JSON.stringify(versions));
+  for (const file of recipe) hash.update(readFileSync(join(import.meta.dirname, file)));
+  return join(home, 'usvhost/cluster', hash.digest('hex').slice(0, 16));
+}
+
+/**
+ * Not below /run: the node has a /run of its own and must see this one too. One for a machine, as the pods' control groups are.
+ */
+export const stateDirectory = '/var/lib/usvhost-cluster';
+
+export interface Paths {
+  /** Programs, and their plugins in `cni/`. */
+  readonly bin: string;
+  readonly images: string;
+  readonly state: string;
+  readonly pki: string;
+  readonly log: string;
+  /** One file for each daemon of the node: its process id, as the node sees it. */
+  readonly pids: string;
+  readonly kubeconfig: string;
+}
+
+export function pathsIn(cache: string, state: string = stateDirectory): Paths {
+  return {
+    bin: join(cache, 'bin'),
+    images: join(cache, 'images'),
+    state,
+    pki: join(state, 'pki'),
+    log: join(state, 'log'),
+    pids: join(state, 'pids'),
+    kubeconfig: join(state, 'pki/admin.kubeconfig'),
+  };
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Pods as the stories need them: one container, which ends at once when told to.
+
+import { busyboxImage } from './images.ts';
+
+interface PodOptions {
+  /** Default: busybox. */
+  readonly image?: string;
+  /** Default: waits. */
+  readonly command?: readonly string[];
+  /** How many of usvhost.io/port. Default 0. */
+  readonly ports?: number;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export function pod(name: string, options: PodOptions = {}): object {
+  const { image = busyboxImage, command = ['sleep', '86400'], ports = 0, annotations = {} } = options;
+  const limits = ports > 0 ? { 'usvhost.io/port': String(ports) } : {};
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, annotations },
+    spec: {
+      terminationGracePeriodSeconds: 0,
+      containers: [{ name: 'c', image, command, resources: { limits } }],
+    },
+  };
+}
