@@ -8,6 +8,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -15,7 +16,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../../lib/errno.ts';
-import { download, go, moduleFile, readModuleFile, type Say } from './go.ts';
+import { download, go, moduleFile, type Say } from './go.ts';
 import { buildImages } from './images.ts';
 import { cacheDirectory } from './paths.ts';
 import { versions } from './versions.ts';
@@ -96,7 +97,7 @@ async function buildInto(directory: string, say: Say): Promise<void> {
 async function prepareModule(module: string, say: Say): Promise<void> {
   say('downloading modules');
   const { GoMod } = await download(`k8s.io/kubernetes@${versions.kubernetes}`, { in: module });
-  writeFileSync(join(module, 'go.mod'), moduleFile(readModuleFile(GoMod)));
+  writeFileSync(join(module, 'go.mod'), moduleFile(readFileSync(GoMod, 'utf8')));
   cpSync(join(import.meta.dirname, 'one/main.go'), join(module, 'main.go'));
   const all = [
     '.',

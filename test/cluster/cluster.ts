@@ -1,102 +1,81 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A real one-node Kubernetes on this machine: up, down, status, and running a command inside. One at a time on a machine. Reads as
-// the story it tells; the node's own part of it is inside/main.ts.
+// A real one-node Kubernetes on this machine: up, down, and running a command inside. One at a time on a machine. Reads as the
+// story it tells; the node's own part of it is inside/main.ts.
 
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import * as z from 'zod';
 import { usvFailure } from '../../lib/errors.ts';
 import { projectRoot } from '../../scripts/main.ts';
 import { buildCluster } from './binaries.ts';
 import type { Say } from './go.ts';
 import { writeConfig } from './host/config.ts';
-import { leftovers, machineStateSchema, prepareMachine, restoreMachine } from './host/machine-state.ts';
+import { leftovers, prepareMachine, restoreMachine } from './host/machine-state.ts';
 import { makePki } from './host/pki.ts';
 import { requireMachine } from './host/requirements.ts';
 import { abandon, firstProcess, insideCommand, isAlive, raise, raze } from './host/sandbox.ts';
-import { pathsIn, stateDirectory } from './paths.ts';
+import { environmentOf, pathsIn, stateDirectory } from './paths.ts';
+import { type ClusterRecord, readRecord, writeRecord } from './record.ts';
 
-const stateFile = join(stateDirectory, 'cluster.json');
+const nodeLog = join(stateDirectory, 'node.log');
+/** Characters of the node's log in an error. */
 const lastWords = 4000;
 
-/** What is known of a cluster from its start to its end, also by a later process. */
-const recordSchema = z.object({
-  cache: z.string(),
-  machine: machineStateSchema,
-  init: z.optional(
-    z.object({ pid: z.number(), startedAt: z.string(), namespaces: z.array(z.string()).readonly() }),
-  ),
-});
-type ClusterRecord = z.output<typeof recordSchema>;
-
-function readRecord(): ClusterRecord | undefined {
-  if (!existsSync(stateFile)) return undefined;
-  return recordSchema.parse(JSON.parse(readFileSync(stateFile, 'utf8')));
-}
-
-function writeRecord(record: ClusterRecord): void {
-  writeFileSync(stateFile, JSON.stringify(record));
-}
-
-/** The running node, or undefined. */
-function running(): (ClusterRecord & { init: NonNullable<ClusterRecord['init']> }) | undefined {
-  const record = readRecord();
-  return record?.init !== undefined && isAlive(record.init) ? { ...record, init: record.init } : undefined;
-}
-
 export function isUp(): boolean {
-  return running() !== undefined;
+  const record = readRecord();
+  return record?.init !== undefined && record.ready && isAlive(record.init);
 }
 
-/** Returns when pods can be made; at once when the cluster is up. What was left of one that broke off is cleared away. */
+/** Returns when pods can be made; at once when the cluster is up. What one that broke off has left is cleared away first. */
 export async function up(say: Say): Promise<void> {
   if (isUp()) return say('the cluster is up already');
   requireMachine();
   const cache = await buildCluster(say);
   await down(say);
-  mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
-  const paths = pathsIn(cache);
-  const record = { cache, machine: prepareMachine() };
+  const record = { cache, machine: prepareMachine(), ready: false };
   writeRecord(record);
   try {
+    const paths = pathsIn(cache);
     await makePki(paths.pki);
     writeConfig(paths);
     say('certificates and configuration');
-    writeRecord({ ...record, init: await startNode(cache, say) });
-  } catch (error) {
-    const words = readLog();
+    await startNode(record, say);
+  } catch (cause) {
+    const words = existsSync(nodeLog) ? readFileSync(nodeLog, 'utf8').slice(-lastWords) : '';
     await down(say);
-    throw usvFailure('USV_IO', `the cluster did not start:\n${words}`, { cause: error });
+    throw usvFailure('USV_IO', `the cluster did not start: ${String(cause)}\n${words}`, { cause });
   }
 }
 
-async function startNode(cache: string, say: Say) {
-  const log = openSync(join(stateDirectory, 'node.log'), 'a');
-  const story = [join(projectRoot, 'scripts/node'), join(import.meta.dirname, 'inside/main.ts'), cache];
+/** Starts the story inside and relays it until its last word. */
+async function startNode(record: ClusterRecord, say: Say): Promise<void> {
+  const log = openSync(nodeLog, 'a');
+  const story = [
+    join(projectRoot, 'scripts/node'),
+    join(import.meta.dirname, 'inside/main.ts'),
+    record.cache,
+  ];
   const unshare = raise(story, log);
   closeSync(log);
   try {
     const init = await firstProcess(unshare);
+    writeRecord({ ...record, init });
     if (unshare.stdout === null) throw usvFailure('USV_INTERNAL', 'no pipe');
     for await (const line of createInterface({ input: unshare.stdout })) {
       say(line);
       if (line !== 'ready') continue;
+      writeRecord({ ...record, init, ready: true });
       // From here on the node lives by itself.
       unshare.stdout.destroy();
       unshare.unref();
-      return init;
+      return;
     }
     throw usvFailure('USV_IO', 'the node ended');
   } catch (error) {
     await abandon(unshare);
     throw error;
   }
-}
-
-function readLog(): string {
-  return readFileSync(join(stateDirectory, 'node.log'), 'utf8').slice(-lastWords);
 }
 
 /** Ends the cluster, if there is one, and returns what it left behind, by kind: empty when all is well. */
@@ -110,15 +89,18 @@ export async function down(say: Say): Promise<string[]> {
   return leftovers(record.machine);
 }
 
-/** The command line that runs `command` inside the node, with its programs first in PATH and its administrator's kubeconfig. */
+/**
+ * The command line that runs `command` inside the node, with its programs first in PATH and its administrator's kubeconfig.
+ * @throws UsvhostError USV_USAGE when the cluster is down
+ */
 export function inside(command: readonly string[]): string[] {
-  const node = running();
-  if (node === undefined) throw usvFailure('USV_USAGE', 'the cluster is down: run npm run cluster -- up');
-  const { bin, kubeconfig } = pathsIn(node.cache);
-  const environment = [
+  const record = readRecord();
+  if (record?.init === undefined || !isAlive(record.init))
+    throw usvFailure('USV_USAGE', 'the cluster is down: npm run cluster -- up starts it');
+  const variables = Object.entries(environmentOf(pathsIn(record.cache)));
+  return insideCommand(record.init, [
     'env',
-    `PATH=${bin}:${process.env['PATH']}:/usr/sbin:/sbin`,
-    `KUBECONFIG=${kubeconfig}`,
-  ];
-  return insideCommand(node.init, [...environment, ...command]);
+    ...variables.map(([name, value]) => `${name}=${value}`),
+    ...command,
+  ]);
 }

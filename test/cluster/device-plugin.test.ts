@@ -53,8 +53,7 @@ groupNeeds(...clusterPeers)('a real kubelet', () => {
     await stage.apply(pod('most', { ports: portCount }));
     await stage.runs('most');
     await stage.apply(pod('late', { ports: 1 }));
-    const unschedulable = '--for=jsonpath={.status.conditions[0].reason}=Unschedulable';
-    await stage.kubectl('wait', unschedulable, 'pod/late', '--timeout=60s');
+    await stage.kubectl('wait', '--for=condition=PodScheduled=false', 'pod/late', '--timeout=60s');
     await stage.remove('most');
     await stage.runs('late');
     await stage.remove('late');

@@ -5,7 +5,6 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import * as z from 'zod';
@@ -42,7 +41,10 @@ export async function go(args: readonly string[], options: GoOptions): Promise<s
     words.push(line);
     if (words.length > keptLines) words.shift();
   });
-  const signOfLife = setInterval(() => options.say?.(`… ${compiled} packages compiled`), signOfLifeMillis);
+  const tell = (): void => {
+    if (compiled > 0) options.say?.(`… ${compiled} packages compiled`);
+  };
+  const signOfLife = setInterval(tell, signOfLifeMillis);
   try {
     const [output] = await Promise.all([text(child.stdout), once(child, 'close')]);
     if (child.exitCode !== 0) {
@@ -82,13 +84,4 @@ export function moduleFile(kubernetesModFile: string): string {
     ...replaced.map((module) => `replace ${module} => ${module} ${staging}`),
     '',
   ].join('\n');
-}
-
-/** @throws UsvhostError USV_IO when the file cannot be read */
-export function readModuleFile(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw usvFailure('USV_IO', `cannot read the module file of Kubernetes: ${String(cause)}`, { cause });
-  }
 }

@@ -36,6 +36,15 @@ export interface Paths {
   readonly kubeconfig: string;
 }
 
+/** Variables for programs of the node: its programs first, its administrator, and no cache of kubectl in anybody's home. */
+export function environmentOf(paths: Paths): Record<string, string> {
+  return {
+    PATH: `${paths.bin}:${process.env['PATH']}:/usr/sbin:/sbin`,
+    KUBECONFIG: paths.kubeconfig,
+    KUBECACHEDIR: join(paths.state, 'kubectl'),
+  };
+}
+
 export function pathsIn(cache: string, state: string = stateDirectory): Paths {
   return {
     bin: join(cache, 'bin'),

@@ -8,7 +8,7 @@ import { run } from '../../../cli/demo/process.ts';
 import { main } from '../../../scripts/main.ts';
 import { eventually } from '../../support/eventually.ts';
 import { containerdSocket, nodeName } from '../names.ts';
-import { pathsIn } from '../paths.ts';
+import { environmentOf, pathsIn } from '../paths.ts';
 import { daemonCommands } from './daemons.ts';
 import { makeMounts } from './mounts.ts';
 import { makeNetwork } from './network.ts';
@@ -21,11 +21,10 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 await main(async () => {
   const [, , cache = ''] = process.argv;
   const paths = pathsIn(cache);
-  process.env['PATH'] = `${paths.bin}:${process.env['PATH']}:/usr/sbin:/sbin`;
+  Object.assign(process.env, environmentOf(paths));
   const commands = daemonCommands(paths);
   const node = new Supervisor(paths);
-  const kubectl = async (...args: readonly string[]): Promise<string> =>
-    run(['kubectl', '--kubeconfig', paths.kubeconfig, ...args]);
+  const kubectl = async (...args: readonly string[]): Promise<string> => run(['kubectl', ...args]);
 
   await makeMounts();
   await makeNetwork(join(paths.bin, 'cni'));
