@@ -2,9 +2,11 @@
 //
 // The node's network: an address that is not the loopback's and leads nowhere, and the default network of its pods.
 
-import { cpSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { run } from '../../../cli/demo/process.ts';
 import { defaultNetwork, nodeAddress, podNetwork } from '../names.ts';
+
+const bridgeFilter = '/proc/sys/net/bridge/bridge-nf-call-iptables';
 
 /** `plugins` is the directory that the runtime's CNI plugins are copied from. */
 export async function makeNetwork(plugins: string): Promise<void> {
@@ -15,6 +17,8 @@ export async function makeNetwork(plugins: string): Promise<void> {
   await run(['ip', 'link', 'set', 'node0', 'up']);
   await run(['ip', 'route', 'add', 'default', 'dev', 'node0']);
   writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
+  // So that a pod reaches a pod on the same bridge by its service; not every kernel has it.
+  if (existsSync(bridgeFilter)) writeFileSync(bridgeFilter, '1');
   cpSync(plugins, '/opt/cni/bin', { recursive: true });
   writeFileSync(defaultNetwork, JSON.stringify(bridge));
 }
