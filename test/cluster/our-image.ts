@@ -3,7 +3,7 @@
 // The container image of this checkout for the stories' pods: the bundled command line, the pinned Node with the
 // libraries it is linked against, and busybox for the rest.
 
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { run } from '../../cli/demo/process.ts';
@@ -37,7 +37,7 @@ export async function importOurImage(): Promise<void> {
 
 function copy(file: string, root: string, name: string): void {
   mkdirSync(dirname(join(root, name)), { recursive: true });
-  cpSync(file, join(root, name), { dereference: true });
+  copyFileSync(file, join(root, name));
 }
 
 /** Files that the dynamic linker would load, by their paths on this machine. */
