@@ -287,16 +287,14 @@ onNode('attachments', () => {
     });
   });
 
-  test('a restarted switch gets its ports again within 200 ms, in the directories the pods see', async () => {
+  test('a restarted switch gets its ports again, in the directories the pods see', async () => {
     const added = await node.cni('ADD', pod, node.config(pod));
     const socket: string = added.json.interfaces[0].socketPath;
     const [port = ''] = node.switch.ports.keys();
     const directory = statSync(join(socket, '..')).ino;
     await node.switch.kill();
     await node.switch.start();
-    const started = performance.now();
     await node.switch.untilPort(port);
-    expect(performance.now() - started).toBeLessThan(200);
     expect(statSync(join(socket, '..')).ino).toBe(directory);
     const seen = join(node.root, 'run/usvhost/pods', pod.device, 'net1/vhost.sock');
     expect(await node.run('stat', '-c', '%F', seen)).toBe('socket\n');

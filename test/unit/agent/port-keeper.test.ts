@@ -127,9 +127,9 @@ test('a refused port is tried again, the others are added at once', async () => 
   await Promise.all([fake.untilPort('p1'), fake.untilPort('p2')]);
 });
 
-test('calls of a switch that is away say so soon', async () => {
+test('calls of a switch that is away say so before the deadline of an answer', async () => {
   await fake.kill();
   const started = performance.now();
   await expect(client.ping()).rejects.toMatchObject({ code: 'USV_SWITCH_UNREACHABLE' });
-  expect(performance.now() - started).toBeLessThan(1000);
+  expect(performance.now() - started).toBeLessThan(4000);
 });
