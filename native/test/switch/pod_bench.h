@@ -121,4 +121,14 @@ inline std::vector<uint8_t> frame(MacAddress to, MacAddress from, size_t length 
   return bytes;
 }
 
+inline const std::vector<uint8_t> kPlainHeader = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0};
+
+/** The receive buffer holds the header, exactly this frame, and nothing was written behind it. */
+inline void delivered(const Pod& pod, uint16_t slot, const std::vector<uint8_t>& expected) {
+  const uint8_t* bytes = pod.receive_buffer(slot);
+  CHECK(std::equal(kPlainHeader.begin(), kPlainHeader.end(), bytes));
+  CHECK(std::equal(expected.begin(), expected.end(), bytes + kHeaderBytes));
+  CHECK(bytes[kHeaderBytes + expected.size()] == 0xee);
+}
+
 }  // namespace usvhost::test
