@@ -50,7 +50,8 @@ describe('the CNI plugin', () => {
     ['an unknown cniVersion', { cniVersion: '2.0.0' }, 'USV_CNI_VERSION', ['2.0.0', '1.1.0']],
     ['an unknown field', { vlan: 7 }, 'USV_CNI_FIELD', ['vlan']],
     ['a device that was never allocated', { deviceID: 'port-none' }, 'USV_DEVICE_UNKNOWN', ['port-none']],
-    ['no device', { deviceID: undefined }, 'USV_DEVICE_UNKNOWN', ['deviceID']],
+    // Then the kubelet is asked which the pod holds, and this one has no such service.
+    ['no device', { deviceID: undefined }, 'USV_KUBELET', ['pod-resources']],
     ['an MTU out of range', { mtu: 10 }, 'USV_CONFIG', ['mtu', '68']],
     ['an endpoint that is none', { endpoint: 'memif' }, 'USV_CONFIG', ['endpoint', 'memif']],
   ];
