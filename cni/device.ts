@@ -7,7 +7,8 @@ import { usvError } from '../lib/errors.ts';
 import type { AttachmentKey } from './attachment.ts';
 import type { Call, CniDeps } from './call.ts';
 import { givenDevice, type PluginConfig } from './config.ts';
-import { readPod } from './environment.ts';
+import { readArgs } from './environment.ts';
+import { namedPod, podOf } from './pod-identity.ts';
 
 /**
  * The device whose directory the pod has mounted; undefined when the plugin stands behind another one (prevResult) and the
@@ -24,7 +25,7 @@ export async function chooseDevice(
   if (given !== undefined) return deps.leadDevice(given);
   const { devicesOfPod } = deps;
   if (devicesOfPod === undefined) throw unknown(named, 'neither');
-  const pod = readPod(call.request);
+  const pod = namedPod(podOf(readArgs(call.request)));
   const held = pod === undefined ? [] : await devicesOfPod(pod.namespace, pod.name);
   const places = held.map((device) => deps.leadDevice(device));
   const device = places.find((place) => isFree(deps, place, key)) ?? places[0];

@@ -78,16 +78,6 @@ export function readArgs(request: ShimRequest): ReadonlyMap<string, string> {
   );
 }
 
-/** The pod of the call, from the keys that container runtimes for Kubernetes give in CNI_ARGS. Throws USV_CNI_ENV. */
-export function readPod(
-  request: ShimRequest,
-): { readonly namespace: string; readonly name: string } | undefined {
-  const args = readArgs(request);
-  const namespace = args.get('K8S_POD_NAMESPACE') ?? '';
-  const name = args.get('K8S_POD_NAME') ?? '';
-  return namespace === '' || name === '' ? undefined : { namespace, name };
-}
-
 function required(name: string, value: string | undefined): string {
   if (value !== undefined && value !== '') return value;
   throw usvError('USV_CNI_ENV', {

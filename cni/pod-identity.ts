@@ -30,6 +30,14 @@ export function podOf(args: ReadonlyMap<string, string>): PodIdentity {
   };
 }
 
+/** Namespace and name, where both are given. */
+export function namedPod({
+  podNamespace,
+  podName,
+}: PodIdentity): { readonly namespace: string; readonly name: string } | undefined {
+  return podNamespace === null || podName === null ? undefined : { namespace: podNamespace, name: podName };
+}
+
 /** CNI_ARGS of a call for the pod, made again. */
 export function argsOf({ podUid, podNamespace, podName }: PodIdentity): string {
   const pairs = { K8S_POD_NAMESPACE: podNamespace, K8S_POD_NAME: podName, K8S_POD_UID: podUid };

@@ -12,9 +12,9 @@ import type { Call, CniDeps } from '../call.ts';
 import { ownAddresses, type PluginConfig, readConfig } from '../config.ts';
 import { chooseDevice } from '../device.ts';
 import { deviceInfoDocument, deviceInfoName } from '../device-info.ts';
-import { readArgs, readAttachment, readNetns, readPod } from '../environment.ts';
+import { readArgs, readAttachment, readNetns } from '../environment.ts';
 import { type Delegation, ipamAdd, ipamDel } from '../ipam.ts';
-import { podOf } from '../pod-identity.ts';
+import { namedPod, podOf } from '../pod-identity.ts';
 import { portDocument } from '../port-document.ts';
 import {
   type CniIp,
@@ -88,7 +88,6 @@ interface PassedOn {
 async function makePlan(call: Call, deps: CniDeps): Promise<Plan | PassedOn> {
   const config = readConfig(call.input);
   const identity = podOf(readArgs(call.request));
-  const pod = readPod(call.request);
   const env = readAttachment(call.request);
   const netns = readNetns(call.request);
   const ifname = config.ifName ?? env.ifname;
@@ -101,7 +100,7 @@ async function makePlan(call: Call, deps: CniDeps): Promise<Plan | PassedOn> {
       : { plugin: config.ipam.type, input: call.input, version: call.version, attachment: key };
   return {
     config,
-    pod,
+    pod: namedPod(identity),
     delegation,
     previous: config.prevResult === undefined ? undefined : readPrevious(config.prevResult),
     attachment: {
