@@ -36,6 +36,7 @@ const migrations = [
   ALTER TABLE attachments ADD COLUMN pod_name TEXT;
   ALTER TABLE attachments ADD COLUMN runtime_ifname TEXT;
   UPDATE attachments SET runtime_ifname = ifname;`,
+  'ALTER TABLE attachments ADD COLUMN device_info TEXT;',
 ];
 
 export interface AttachmentsOptions {
@@ -46,14 +47,14 @@ export interface AttachmentsOptions {
 }
 
 const putSql = `INSERT INTO attachments (container_id, ifname, port, device, network, netns, mac, mtu, endpoint, state,
-    ipam_config, boot_id, pod_role, pod_uid, pod_namespace, pod_name, runtime_ifname)
+    ipam_config, boot_id, pod_role, pod_uid, pod_namespace, pod_name, runtime_ifname, device_info)
   VALUES (:containerId, :ifname, :port, :device, :network, :netns, :mac, :mtu, :endpoint, :state,
-    :ipamConfig, :bootId, :podRole, :podUid, :podNamespace, :podName, :runtimeIfname)
+    :ipamConfig, :bootId, :podRole, :podUid, :podNamespace, :podName, :runtimeIfname, :deviceInfo)
   ON CONFLICT (container_id, ifname) DO UPDATE SET port = excluded.port, device = excluded.device,
     network = excluded.network, netns = excluded.netns, mac = excluded.mac, mtu = excluded.mtu,
     endpoint = excluded.endpoint, state = excluded.state, ipam_config = excluded.ipam_config,
     pod_role = excluded.pod_role, pod_uid = excluded.pod_uid, pod_namespace = excluded.pod_namespace, pod_name = excluded.pod_name,
-    runtime_ifname = excluded.runtime_ifname`;
+    runtime_ifname = excluded.runtime_ifname, device_info = excluded.device_info`;
 
 type Row = Readonly<Record<string, string | number | bigint | Uint8Array | null>>;
 
@@ -199,6 +200,7 @@ function toAttachment(row: Row): Attachment {
     podNamespace: textOrNull(row, 'pod_namespace'),
     podName: textOrNull(row, 'pod_name'),
     runtimeIfname: text(row, 'runtime_ifname'),
+    deviceInfo: textOrNull(row, 'device_info'),
   };
 }
 

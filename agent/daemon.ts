@@ -17,6 +17,7 @@ import type { Logger } from '../lib/log.ts';
 import { type HostPaths, hostPaths } from '../lib/names.ts';
 import { Attachments } from './attachments.ts';
 import { Leftovers } from './leftovers.ts';
+import { isNamespaceGone } from './namespaces.ts';
 import { PortKeeper } from './port-keeper.ts';
 import { startReconciler } from './start-reconciler.ts';
 import { SwitchClient } from './switch-client.ts';
@@ -83,6 +84,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       switchPorts: switchClient,
       leadDevice: (device: string) => leadDevice(paths, device) ?? device,
       devicesOfPod: (namespace: string, name: string) => podResources.devicesOfPod(namespace, name),
+      isNamespaceGone,
       queue,
       log,
     };

@@ -22,6 +22,8 @@ const maxPerCall = 4;
 const maxMillis = 2000;
 /** Pause before one that failed is tried again. */
 const retryMillis = 60_000;
+/** So many calls may be of a runtime whose CNI_PATH is without the IPAM plugin. */
+const patientAttempts = 10;
 
 /** A mount in a pod's directory that no record names. */
 export interface OrphanMount {
@@ -43,13 +45,14 @@ interface Chore {
   readonly id: string;
   /** Whose calls it must not meet. */
   readonly containerId: string;
-  readonly run: (steps: Steps) => Promise<void>;
+  /** `patient`: fails when the IPAM plugin is not there. */
+  readonly run: (steps: Steps, patient: boolean) => Promise<void>;
 }
 
 export class Leftovers {
   readonly #options: LeftoversOptions;
   readonly #now: () => number;
-  readonly #notBefore = new Map<string, number>();
+  readonly #failed = new Map<string, { readonly times: number; readonly notBefore: number }>();
   #mounts = new Map<string, OrphanMount>();
 
   constructor(options: LeftoversOptions) {
@@ -82,22 +85,23 @@ export class Leftovers {
   /** False when the hands are gone. */
   async #attempt(chore: Chore, steps: Steps): Promise<boolean> {
     const { log } = this.#options.cni;
+    const times = (this.#failed.get(chore.id)?.times ?? 0) + 1;
     try {
-      await chore.run(steps);
-      this.#notBefore.delete(chore.id);
+      await chore.run(steps, times < patientAttempts);
+      this.#failed.delete(chore.id);
       log.info({ leftover: chore.id }, 'a leftover is gone');
       return true;
     } catch (error) {
       if (!(error instanceof UsvhostError)) throw error;
       log.warn({ leftover: chore.id, err: error }, 'a leftover could not be taken away');
-      this.#notBefore.set(chore.id, this.#now() + retryMillis);
+      this.#failed.set(chore.id, { times, notBefore: this.#now() + retryMillis });
       return error.code !== 'USV_SHIM_GONE' && error.code !== 'USV_MESSAGE';
     }
   }
 
   #due(): Chore[] {
     try {
-      return this.#chores().filter(({ id }) => this.#now() >= (this.#notBefore.get(id) ?? 0));
+      return this.#chores().filter(({ id }) => this.#now() >= (this.#failed.get(id)?.notBefore ?? 0));
     } catch (error) {
       if (!(error instanceof UsvhostError)) throw error;
       this.#options.cni.log.warn({ err: error }, 'leftovers cannot be looked up');
@@ -116,8 +120,8 @@ export class Leftovers {
 
   #buried({ name, request, key }: Tombstone): Chore {
     const { cni, tombstones } = this.#options;
-    const run = async (steps: Steps): Promise<void> => {
-      await del(standInForRequest(request, steps), cni);
+    const run: Chore['run'] = async (steps, patient) => {
+      await del({ ...standInForRequest(request, steps), patient }, cni);
       tombstones.remove(name);
     };
     return { id: `tombstone ${name}`, containerId: key.containerId, run };
@@ -125,9 +129,9 @@ export class Leftovers {
 
   #going(record: Attachment): Chore {
     const { cni, store } = this.#options;
-    const run = async (steps: Steps): Promise<void> => {
+    const run: Chore['run'] = async (steps, patient) => {
       const now = store.get(record);
-      if (now?.state === 'deleting') await dismantle(standInForRecord(now, steps), cni, now);
+      if (now?.state === 'deleting') await dismantle({ ...standInForRecord(now, steps), patient }, cni, now);
     };
     return { id: `attachment ${record.port}`, containerId: record.containerId, run };
   }
@@ -136,7 +140,7 @@ export class Leftovers {
     const { store } = this.#options;
     const place = `${device}/${ifname}`;
     const { podPort } = attachmentPaths('x', device, ifname);
-    const run = async (steps: Steps): Promise<void> => {
+    const run: Chore['run'] = async (steps) => {
       // Handed out once, and one mount at a time: what is there afterwards may be a new pod's.
       this.#mounts.delete(place);
       if (store.findByPlace(device, ifname) !== undefined) return;

@@ -5,6 +5,7 @@
 import { join, relative } from 'node:path';
 import type { Attachment } from '../cni/attachment.ts';
 import { mountPointsIn } from '../device-plugin/mount-points.ts';
+import { memPlace } from '../lib/names.ts';
 import type { OrphanMount } from './leftovers.ts';
 
 /** `mountinfo`: text of the table; `podsDir`: without symbolic links. Deeper mounts are pods' own and not looked at. */
@@ -17,7 +18,7 @@ export function orphanMounts(
   const places = mountPointsIn(mountinfo, podsDir).map((point) => relative(podsDir, point));
   return [...new Set(places)].flatMap((place) => {
     const [device = '', ifname = '', ...deeper] = place.split('/');
-    const isPort = device !== '' && ifname !== '' && ifname !== 'mem' && deeper.length === 0;
+    const isPort = device !== '' && ifname !== '' && ifname !== memPlace && deeper.length === 0;
     return isPort && !held.has(place) ? [{ device, ifname }] : [];
   });
 }

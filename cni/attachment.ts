@@ -31,6 +31,8 @@ export interface Attachment extends AttachmentKey, PodIdentity {
   readonly state: AttachmentState;
   /** Text of the configuration that the IPAM plugin got, for its DEL; null without IPAM. */
   readonly ipamConfig: string | null;
+  /** Name of the file with its device information; null without one. */
+  readonly deviceInfo: string | null;
 }
 
 export interface AttachmentStore {

@@ -64,8 +64,10 @@ export interface CniDeps {
    * holds none or is not known. Throws USV_KUBELET. Without it only a configuration can name a device.
    */
   readonly devicesOfPod?: (namespace: string, name: string) => Promise<readonly string[]>;
+  /** Whether a network namespace is certainly gone. `living`: one of the same runtime that is there. */
+  readonly isNamespaceGone: (path: string, living: string) => boolean;
   /** Orders the calls of one container, for a call that is about several. */
-  readonly queue: Pick<KeyedQueue, 'run'>;
+  readonly queue: Pick<KeyedQueue, 'run' | 'busy'>;
   readonly log: CallLog;
 }
 
@@ -77,4 +79,6 @@ export interface Call {
   readonly steps: Steps;
   /** Set when the steps are lent by a call of another container; then the request has no CNI_NETNS. */
   readonly behalf?: Behalf;
+  /** The CNI_PATH may be without the IPAM plugin, and that of a later call have it: then the call fails. */
+  readonly patient?: boolean;
 }

@@ -47,14 +47,16 @@ export async function ipamAdd(steps: Steps, delegation: Delegation): Promise<Cni
 }
 
 /**
- * Gives the addresses back; a repeated call is the plugin's own business and succeeds by the specification. A plugin that
- * is not installed (any more) holds up no deletion: it has nothing, or nobody to ask for it.
+ * Gives the addresses back; a repeated call is the plugin's own business and succeeds by the specification. False when the
+ * plugin is not on CNI_PATH.
  */
-export async function ipamDel(steps: Steps, delegation: Delegation): Promise<void> {
+export async function ipamDel(steps: Steps, delegation: Delegation): Promise<boolean> {
   try {
     await delegate(steps, 'DEL', delegation);
+    return true;
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
   }
 }
 

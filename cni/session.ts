@@ -10,7 +10,7 @@ import type { FrameReader } from './frame-reader.ts';
 import * as wire from './shim-protocol.ts';
 
 /** What a step failed with; the `cause` of the error that the step throws. */
-class StepErrno extends Error {
+export class StepErrno extends Error {
   /** Name of the errno, for example `EEXIST`. */
   readonly errno: string;
 
@@ -61,6 +61,8 @@ export interface Steps {
   stat(path: string): Promise<wire.StatInfo>;
   tapAdd(tap: wire.TapSpec): Promise<void>;
   tapDelete(ifname: string, alias: string): Promise<void>;
+  /** In another namespace than that of the call. */
+  tapDeleteIn(netns: string, ifname: string, alias: string): Promise<void>;
   addressAdd(ifname: string, address: wire.Prefix): Promise<void>;
   routeAdd(ifname: string, route: wire.RouteSpec): Promise<void>;
   linkUp(ifname: string): Promise<void>;
@@ -163,6 +165,12 @@ export class ShimSession implements Steps {
   async tapDelete(ifname: string, alias: string): Promise<void> {
     const body = wire.encodeTapDelete(ifname, alias);
     await this.#step('tapDelete', { code: 'USV_TAP', doing: `remove the tap ${ifname}`, body });
+  }
+
+  async tapDeleteIn(netns: string, ifname: string, alias: string): Promise<void> {
+    const doing = `remove the tap ${ifname} in ${netns}`;
+    const body = wire.encodeTapDeleteIn(netns, ifname, alias);
+    await this.#step('tapDeleteIn', { code: 'USV_TAP', doing, body });
   }
 
   async addressAdd(ifname: string, address: wire.Prefix): Promise<void> {

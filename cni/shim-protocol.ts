@@ -31,6 +31,7 @@ export const frameKinds = {
   linkUp: 36,
   linkGet: 37,
   addressList: 38,
+  tapDeleteIn: 39,
   exec: 48,
   execFor: 49,
   finish: 63,
@@ -41,6 +42,7 @@ export type FrameKind = keyof typeof frameKinds;
 const pathBytes = 192;
 const ifnameBytes = 16;
 const aliasBytes = 64;
+const netnsBytes = 256;
 
 /** What the shim sends first: the environment of the CNI call and its standard input. Undefined: not set by the runtime. */
 export interface ShimRequest {
@@ -216,6 +218,11 @@ export function encodeTapAdd(tap: TapSpec): Buffer {
 
 export function encodeTapDelete(ifname: string, alias: string): Buffer {
   return texts(0, [ifnameBytes, ifname], [aliasBytes, alias]);
+}
+
+/** For an attachment of another container than the call's own: in the namespace of its ADD. */
+export function encodeTapDeleteIn(netns: string, ifname: string, alias: string): Buffer {
+  return texts(0, [netnsBytes, netns], [ifnameBytes, ifname], [aliasBytes, alias]);
 }
 
 /** linkUp, linkGet, addressList. */

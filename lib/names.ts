@@ -13,8 +13,11 @@ export const socketPathLimit = 107;
 /** Where a pod finds its ports. */
 export const podMountPath = '/var/run/usvhost';
 
+/** Beside the ports' places in a pod's directory: that of memory slices. */
+export const memPlace = 'mem';
+
 /** Where a pod finds its memory slices, each a file named after its device id. */
-export const podMemPath = `${podMountPath}/mem`;
+export const podMemPath = `${podMountPath}/${memPlace}`;
 
 /** @throws UsvhostError USV_SOCKET_PATH when the path has more than 107 bytes. */
 export function checkSocketPath(path: string): string {
@@ -62,6 +65,16 @@ export function checkIfname(name: string): string {
     /^[!-.0-9;-~]{1,15}$/,
     '1 to 15 printable characters without / and :',
   );
+}
+
+/**
+ * The name of a port's interface is that of its place in the pod's directory too, where memory slices have theirs.
+ * @throws UsvhostError USV_NAME
+ */
+export function checkPlace(ifname: string): string {
+  if (ifname !== memPlace) return ifname;
+  const expected = `a name other than ${memPlace}, where memory slices lie in the pod's directory,`;
+  throw usvError('USV_NAME', { what: 'the interface of a port', expected, got: ifname });
 }
 
 /** The switch port of an attachment: the same container and interface always have the same name. */

@@ -3,8 +3,8 @@
 // ADD: address and port, port.json, bind, tap, in that order, each with its undo beside it. The record is written before
 // the first step and removed only when everything is undone, so that a DEL after any crash knows what to look for.
 
-import { usvError, usvFailure } from '../../lib/errors.ts';
-import { hostPaths } from '../../lib/names.ts';
+import { UsvhostError, usvError, usvFailure } from '../../lib/errors.ts';
+import { checkPlace, hostPaths } from '../../lib/names.ts';
 import type { PortContract } from '../../lib/port-contract.ts';
 import { contains, derivedMac, parseAddress, parseCidr } from '../addresses.ts';
 import { type Attachment, attachmentPaths, attachmentPort, tapAlias } from '../attachment.ts';
@@ -26,6 +26,7 @@ import {
 } from '../result.ts';
 import { errnoOf, type Steps, unless } from '../session.ts';
 import type { StatInfo } from '../shim-protocol.ts';
+import { standInForRecord } from '../stand-in.ts';
 import { UndoStack } from '../undo.ts';
 import { dismantle, removePort } from './del.ts';
 
@@ -63,7 +64,7 @@ export async function add(call: Call, deps: CniDeps): Promise<Record<string, unk
     await writePort(call.steps, deps, plan, addresses);
     await bindPort(call.steps, attachment, undo);
     if (attachment.endpoint === 'tap') await makeTap(call.steps, plan, addresses, undo);
-    await writeDeviceInfo(call.steps, plan, undo);
+    await writeDeviceInfo(call.steps, attachment, undo);
     deps.store.put({ ...attachment, state: 'ready' });
     return toVersion(describe(deps, plan, addresses), config.cniVersion);
   } catch (error) {
@@ -90,7 +91,7 @@ async function makePlan(call: Call, deps: CniDeps): Promise<Plan | PassedOn> {
   const identity = podOf(readArgs(call.request));
   const env = readAttachment(call.request);
   const netns = readNetns(call.request);
-  const ifname = config.ifName ?? env.ifname;
+  const ifname = checkPlace(config.ifName ?? env.ifname);
   const key = { containerId: env.containerId, ifname };
   const device = await chooseDevice(call, deps, config, key);
   if (device === undefined) return { passedOn: { ...config.prevResult } };
@@ -117,6 +118,7 @@ async function makePlan(call: Call, deps: CniDeps): Promise<Plan | PassedOn> {
       podRole: config.podRole,
       state: 'adding',
       ipamConfig: delegation === undefined ? null : JSON.stringify(call.input),
+      deviceInfo: deviceInfoName(config.runtimeConfig?.CNIDeviceInfoFile ?? '') ?? null,
     },
   };
 }
@@ -142,6 +144,7 @@ async function requirePodDirectory(steps: Steps, { device, ifname, port }: Attac
 async function takePlace(call: Call, deps: CniDeps, attachment: Attachment): Promise<void> {
   const cut = deps.store.get(attachment);
   if (cut !== undefined && cut.state !== 'ready') await dismantle(call, deps, cut);
+  await clearPlace(call, deps, attachment);
   const holder = deps.store.findByPlace(attachment.device, attachment.ifname) ?? deps.store.get(attachment);
   if (holder !== undefined) {
     throw usvError('USV_PORT_OCCUPIED', {
@@ -151,6 +154,22 @@ async function takePlace(call: Call, deps: CniDeps, attachment: Attachment): Pro
     });
   }
   deps.store.put(attachment);
+}
+
+// A DEL that was lost: nobody else comes before the reconciler's second look.
+async function clearPlace(call: Call, deps: CniDeps, { device, ifname, netns }: Attachment): Promise<void> {
+  const holder = deps.store.findByPlace(device, ifname);
+  if (holder === undefined || !deps.isNamespaceGone(holder.netns, netns)) return;
+  // Never waits for another container's turn: its call may be waiting for ours.
+  if (deps.queue.busy(holder.containerId)) return;
+  await deps.queue.run(holder.containerId, async () => {
+    try {
+      await dismantle({ ...standInForRecord(holder, call.steps), patient: true }, deps, holder);
+    } catch (error) {
+      if (!(error instanceof UsvhostError)) throw error;
+      deps.log.warn({ port: holder.port, err: error }, 'a pod that is gone keeps its place');
+    }
+  });
 }
 
 async function lease(steps: Steps, { config, delegation }: Plan, undo: UndoStack): Promise<Addresses> {
@@ -164,7 +183,9 @@ async function lease(steps: Steps, { config, delegation }: Plan, undo: UndoStack
     return { ips, routes: [], dns: config.dns };
   }
   // Before the ADD: an ADD that failed half-way is to be followed by a DEL (CNI 1.1.0, section 4).
-  undo.push('addresses of the IPAM plugin', () => ipamDel(steps, delegation));
+  undo.push('addresses of the IPAM plugin', async () => {
+    await ipamDel(steps, delegation);
+  });
   const result = await ipamAdd(steps, delegation);
   const dns = Object.keys(result.dns ?? {}).length > 0 ? result.dns : config.dns;
   return { ips: result.ips ?? [], routes: result.routes ?? [], dns };
@@ -234,9 +255,9 @@ async function makeTap(steps: Steps, plan: Plan, addresses: Addresses, undo: Und
   }
 }
 
-async function writeDeviceInfo(steps: Steps, { config, attachment }: Plan, undo: UndoStack): Promise<void> {
-  const name = deviceInfoName(config.runtimeConfig?.CNIDeviceInfoFile ?? '');
-  if (name === undefined) return;
+async function writeDeviceInfo(steps: Steps, attachment: Attachment, undo: UndoStack): Promise<void> {
+  const { deviceInfo: name } = attachment;
+  if (name === null) return;
   await steps.writeDeviceInfo(name, deviceInfoDocument(attachment.ifname, attachment.podRole));
   undo.push('device information', async () => {
     await unless(['ENOENT'], steps.removeDeviceInfo(name));

@@ -3,7 +3,7 @@
 // DEL: takes away whatever of an attachment is there. Everything absent is a success; it works without CNI_NETNS, without
 // prevResult, without a record, with a configuration that ADD refused, and with the switch away.
 
-import { UsvhostError } from '../../lib/errors.ts';
+import { UsvhostError, usvFailure } from '../../lib/errors.ts';
 import {
   type Attachment,
   type AttachmentKey,
@@ -43,7 +43,7 @@ export async function del(call: Call, deps: CniDeps): Promise<void> {
   if (config.ipamType !== undefined) {
     const { input, version, behalf } = call;
     const { ipamType: plugin } = config;
-    await ipamDel(steps, { plugin, input, version, attachment: key, args: behalf?.args });
+    await giveBack(call, deps, { plugin, input, version, attachment: key, args: behalf?.args });
   }
 }
 
@@ -51,11 +51,13 @@ export async function del(call: Call, deps: CniDeps): Promise<void> {
 export async function dismantle(call: Call, deps: CniDeps, record: Attachment): Promise<void> {
   const { steps } = call;
   deps.store.put({ ...record, state: 'deleting' });
-  await removeTap(steps, call, record.ifname, record.port);
+  const { deviceInfo } = record;
+  if (deviceInfo !== null) await unless(['ENOENT'], steps.removeDeviceInfo(deviceInfo));
+  await removeTap(steps, call, record.ifname, record.port, record.netns);
   await removeMount(steps, deps, record.device, record.ifname, record.port);
   await removePort(steps, deps, record.port);
   const delegation = ipamOf(call, record);
-  if (delegation !== undefined) await ipamDel(steps, delegation);
+  if (delegation !== undefined) await giveBack(call, deps, delegation);
   deps.store.remove(record);
 }
 
@@ -68,12 +70,31 @@ function ipamOf(call: Call, record: Attachment): Delegation | undefined {
   return { plugin, input, version: call.version, attachment: record, args: call.behalf?.args };
 }
 
-async function removeTap(steps: Steps, call: Call, ifname: string, port: string): Promise<void> {
-  const { netns } = call.request;
-  // Without the variable the namespace is going away, and the tap with it.
-  if (netns === undefined || netns === '') return;
+// A plugin that is not installed any more holds up no pod's end, but its addresses do not go without a word.
+async function giveBack({ steps, patient }: Call, deps: CniDeps, delegation: Delegation): Promise<void> {
+  if (await ipamDel(steps, delegation)) return;
+  const { plugin, attachment } = delegation;
+  if (patient === true) throw usvFailure('USV_IPAM', `the IPAM plugin ${plugin} is not on CNI_PATH`);
+  const { containerId, ifname } = attachment ?? {};
+  const text = 'the IPAM plugin is not on CNI_PATH: if it gave addresses, they are not given back';
+  deps.log.warn({ plugin, containerId, ifname }, text);
+}
+
+async function removeTap(
+  steps: Steps,
+  { request, behalf }: Call,
+  ifname: string,
+  port: string,
+  recorded = '',
+): Promise<void> {
+  const alias = tapAlias(port);
+  const netns = behalf === undefined ? (request.netns ?? '') : recorded;
+  // Without one the namespace is going away, and the tap with it.
+  if (netns === '') return;
+  const step =
+    behalf === undefined ? steps.tapDelete(ifname, alias) : steps.tapDeleteIn(netns, ifname, alias);
   // ENODEV: no such interface; EPERM: not our tap; ENOENT and EINVAL: the namespace is gone, or its path is a plain file.
-  await unless(['ENODEV', 'EPERM', 'ENOENT', 'EINVAL'], steps.tapDelete(ifname, tapAlias(port)));
+  await unless(['ENODEV', 'EPERM', 'ENOENT', 'EINVAL'], step);
 }
 
 async function removeMount(

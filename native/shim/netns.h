@@ -11,7 +11,7 @@ class Netns {
   // The path is CNI_NETNS, null when the runtime gave none (then open() reports ENOENT).
   explicit Netns(const char* path) : path_(path) {}
 
-  // Opens the target once and checks that it is a network namespace. Returns errno.
+  // Opens the target once and checks that it is a network namespace, and not the shim's own. Returns errno.
   int open();
   int target() const { return target_.get(); }
   int home() const { return home_.get(); }

@@ -27,6 +27,7 @@ struct Tail {
 };
 
 bool takePath(const Bytes& body, PathStep* step) { return take(body, step) && isTerminated(step->path); }
+bool isWhole(const TapDelete& step) { return isTerminated(step.ifname) && isTerminated(step.alias); }
 bool isWhole(const Exec& step) {
   return isTerminated(step.name) && isTerminated(step.command) && isTerminated(step.containerId) &&
          isTerminated(step.ifname);
@@ -107,8 +108,14 @@ bool perform(const Hands& hands, Kind kind, const Bytes& body, Report* report, B
     }
     case Kind::kTapDelete: {
       TapDelete step;
-      if (!take(body, &step) || !isTerminated(step.ifname) || !isTerminated(step.alias)) return false;
+      if (!take(body, &step) || !isWhole(step)) return false;
       error = hands.links.tapDelete(step);
+      return true;
+    }
+    case Kind::kTapDeleteIn: {
+      TapDeleteIn step;
+      if (!take(body, &step) || !isTerminated(step.netns) || !isWhole(step.tap) || step.tap.alias[0] == 0) return false;
+      error = Links(step.netns).tapDelete(step.tap);
       return true;
     }
     case Kind::kAddressAdd: {

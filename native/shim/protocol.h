@@ -22,6 +22,7 @@ inline constexpr size_t kPluginNameSize = 64;
 inline constexpr size_t kCommandSize = 16;
 inline constexpr size_t kContainerIdSize = 260;
 inline constexpr size_t kArgsSize = 1024;
+inline constexpr size_t kNetnsSize = 256;
 
 struct FrameHeader {
   uint32_t magic;
@@ -53,6 +54,7 @@ enum class Kind : uint16_t {
   kLinkUp = 36,
   kLinkGet = 37,
   kAddressList = 38,
+  kTapDeleteIn = 39,
   kExec = 48,
   kExecFor = 49,
   kFinish = 63,
@@ -139,6 +141,12 @@ struct TapDelete {
   char ifname[kIfnameSize];
   char alias[kAliasSize];
 };
+
+struct TapDeleteIn {  // of an attachment of another container, in the namespace of its ADD
+  char netns[kNetnsSize];
+  TapDelete tap;  // with an alias: whose tap it is must be certain
+};
+static_assert(sizeof(TapDeleteIn) == kNetnsSize + kIfnameSize + kAliasSize);
 
 struct LinkStep {  // kLinkUp, kLinkGet, kAddressList
   char ifname[kIfnameSize];

@@ -130,6 +130,18 @@ onNode('bad input', () => {
       code: 4,
       says: ['CNI_IFNAME', '15'],
     },
+    {
+      name: 'an interface of the name of the memory slices',
+      env: { CNI_IFNAME: 'mem' },
+      code: 7,
+      says: ['USV_NAME', 'other than mem'],
+    },
+    {
+      name: 'an ifName of the name of the memory slices',
+      config: { ifName: 'mem' },
+      code: 7,
+      says: ['USV_NAME', 'other than mem'],
+    },
     { name: 'no network namespace', env: { CNI_NETNS: undefined }, code: 4, says: ['CNI_NETNS'] },
     {
       name: 'a relative network namespace',

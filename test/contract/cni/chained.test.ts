@@ -40,6 +40,7 @@ onNode('a plugin in a chain', () => {
       store,
       switchPorts,
       queue,
+      isNamespaceGone: () => false,
       log,
       leadDevice: (device: string) => leadDevice(paths, device) ?? device,
       devicesOfPod: async (namespace: string, name: string) => {

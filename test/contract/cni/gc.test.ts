@@ -2,6 +2,8 @@
 //
 // GC through the real shim: what the runtime does not list goes, with its lease; everything else stays.
 
+import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { onNode, type Pod, type ShimRun, TestNode } from './node.ts';
 import { recordingPlugin } from './recording-plugin.ts';
@@ -64,7 +66,6 @@ onNode('GC', () => {
     // The places are free again, also for the same containers.
     const [pod] = pods;
     if (pod === undefined) throw new Error('no pod');
-    await pod.run('ip', 'link', 'del', 'net1');
     expect((await node.cni('ADD', pod, node.config(pod, { ipam }))).code).toBe(0);
   });
 
@@ -83,6 +84,22 @@ onNode('GC', () => {
     await addAll({ ifName: 'fast0' });
     expect((await gc(network({ ifName: 'fast0', ...listed(pods[0], pods[2]) }))).code).toBe(0);
     expect(node.switch.ports.size).toBe(2);
+  });
+
+  test('takes the taps out of namespaces that live, and the files with device information', async () => {
+    mkdirSync(join(node.root, 'var'), { recursive: true });
+    symlinkSync('/run', join(node.root, 'var/run'));
+    const directory = join(node.root, 'run/k8s.cni.cncf.io/devinfo/cni');
+    for (const pod of pods) {
+      const CNIDeviceInfoFile = `/var/run/k8s.cni.cncf.io/devinfo/cni/${pod.containerId}`;
+      const added = await node.cni('ADD', pod, node.config(pod, { runtimeConfig: { CNIDeviceInfoFile } }));
+      expect(added).toMatchObject({ code: 0 });
+    }
+    // A name that is somebody else's by now stays.
+    await pods[2]?.run('ip', 'link', 'set', 'net1', 'alias', 'mine');
+    expect(await gc(network(listed(pods[1])))).toMatchObject({ code: 0 });
+    expect([...(await alive()).values()]).toEqual([false, true, true]);
+    expect(readdirSync(directory)).toEqual(['container-1']);
   });
 
   test('goes on after a failure, and tells all of them in one error', async () => {

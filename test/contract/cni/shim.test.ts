@@ -146,6 +146,27 @@ onNode('the shim', () => {
     expect(results).toEqual(['EINVAL', 'ENODEV', 'EEXIST', 'EPERM', 'EPERM', 'done', 'ENODEV']);
   });
 
+  test("a tap is deleted in another pod's namespace by its alias, and nowhere else", async () => {
+    await withHands((steps) => steps.tapAdd(tap));
+    const elsewhere = { CNI_NETNS: (await node.pod()).netns };
+    const results = await withHands(
+      async (steps) => [
+        await errno(steps.tapDelete('net1', tap.alias)),
+        await errno(steps.tapDeleteIn('/dev/null', 'net1', tap.alias)),
+        await errno(steps.tapDeleteIn('/proc/self/ns/net', 'net1', tap.alias)),
+        await errno(steps.tapDeleteIn('/proc/self/ns/mnt', 'net1', tap.alias)),
+        await errno(steps.tapDeleteIn(pod.netns, 'net1', 'usvhost other')),
+        await errno(steps.tapDeleteIn(pod.netns, 'net1', tap.alias)),
+        await errno(steps.tapDeleteIn(pod.netns, 'net1', tap.alias)),
+      ],
+      elsewhere,
+    );
+    expect(results).toEqual(['ENODEV', 'EINVAL', 'EINVAL', 'EINVAL', 'EPERM', 'done', 'ENODEV']);
+    await expect(withHands((steps) => steps.tapDeleteIn(pod.netns, 'lo', ''))).rejects.toMatchObject({
+      code: 'USV_SHIM_GONE',
+    });
+  });
+
   test('a multi-queue tap, addresses and routes of both families', async () => {
     const ipv6 = { bytes: Uint8Array.from([0xfd, ...Array(14).fill(0), 5]), length: 64 };
     await withHands(async (steps) => {

@@ -29,6 +29,7 @@ const attachment: Attachment = {
   podNamespace: null,
   podName: null,
   runtimeIfname: 'net1',
+  deviceInfo: null,
 };
 
 const open = (bootId = 'boot-1'): Attachments => new Attachments({ stateDir, bootId });

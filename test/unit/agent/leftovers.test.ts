@@ -10,7 +10,7 @@ import { Leftovers } from '../../../agent/leftovers.ts';
 import { Tombstones } from '../../../agent/tombstones.ts';
 import type { Attachment } from '../../../cni/attachment.ts';
 import { KeyedQueue } from '../../../cni/keyed-queue.ts';
-import type { Steps } from '../../../cni/session.ts';
+import { StepErrno, type Steps } from '../../../cni/session.ts';
 import type { ExecSpec, ShimRequest } from '../../../cni/shim-protocol.ts';
 import { usvFailure } from '../../../lib/errors.ts';
 import { temporaryRoots } from '../../fakes/temporary-root.ts';
@@ -26,6 +26,9 @@ let execs: ExecSpec[];
 let unmounted: string[];
 let exitStatus: number;
 let gone: boolean;
+/** The IPAM plugin is on no CNI_PATH. */
+let missing: boolean;
+let onWarning: (fields: object) => void;
 
 beforeEach(() => {
   root = makeRoot();
@@ -36,6 +39,8 @@ beforeEach(() => {
   unmounted = [];
   exitStatus = 0;
   gone = false;
+  missing = false;
+  onWarning = () => undefined;
   const switchPorts = {
     addPort: async () => undefined,
     removePort: async () => true,
@@ -43,7 +48,15 @@ beforeEach(() => {
     ping: async () => undefined,
   };
   leftovers = new Leftovers({
-    cni: { root, store, switchPorts, queue, leadDevice: (device) => device, log },
+    cni: {
+      root,
+      store,
+      switchPorts,
+      queue,
+      leadDevice: (device) => device,
+      isNamespaceGone: () => false,
+      log: { info: () => undefined, warn: (fields) => onWarning(fields) },
+    },
     store,
     tombstones: new Tombstones(join(root, 'tombstones'), log),
     queue,
@@ -60,6 +73,7 @@ const steps = new Proxy({} as Steps, {
     if (name === 'unmount') unmounted.push(String(argument));
     if (name !== 'exec') return undefined;
     execs.push(argument as ExecSpec);
+    if (missing) throw usvFailure('USV_IPAM', 'not found', { cause: new StepErrno('ENOENT') });
     return { exitStatus, stdout: Buffer.from('{"code":5,"msg":"no"}') };
   },
 });
@@ -91,6 +105,7 @@ function going(n: number, more: Partial<Attachment> = {}): void {
     podNamespace: 'a',
     podName: `pod-${n}`,
     runtimeIfname: 'eth7',
+    deviceInfo: null,
     podRole: 'client',
     ...more,
   });
@@ -170,4 +185,31 @@ test('a mount without a record is unmounted once, unless somebody has the place 
   await leftovers.tidy(steps, caller('ADD'));
   await leftovers.tidy(steps, caller('ADD'));
   expect(unmounted).toEqual(['pods/port-1/net1']);
+});
+
+test('a plugin that is not there is waited for, ten calls long', async () => {
+  going(1);
+  missing = true;
+  for (let call = 0; call < 9; call++) {
+    await leftovers.tidy(steps, caller('ADD'));
+    now += 60_000;
+  }
+  expect(store.list()).toHaveLength(1);
+  const warned: unknown[] = [];
+  onWarning = (fields) => warned.push(fields);
+  await leftovers.tidy(steps, caller('ADD'));
+  expect(store.list()).toEqual([]);
+  expect(warned).toEqual([expect.objectContaining({ plugin: 'x', containerId: 'c1', ifname: 'net1' })]);
+});
+
+test('a plugin that is there at a later call gets its address back', async () => {
+  going(1);
+  missing = true;
+  await leftovers.tidy(steps, caller('ADD'));
+  expect(store.list()).toHaveLength(1);
+  missing = false;
+  now = 60_000;
+  await leftovers.tidy(steps, caller('ADD'));
+  expect(execs.filter(({ command }) => command === 'DEL')).toHaveLength(2);
+  expect(store.list()).toEqual([]);
 });

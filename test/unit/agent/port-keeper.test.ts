@@ -39,6 +39,7 @@ const attachment = (n: number, state: Attachment['state'] = 'ready'): Attachment
   podNamespace: null,
   podName: null,
   runtimeIfname: 'net1',
+  deviceInfo: null,
 });
 
 beforeEach(async () => {

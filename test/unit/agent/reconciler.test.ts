@@ -96,6 +96,7 @@ async function attach(n: number, more: Partial<Attachment> = {}): Promise<Attach
     podNamespace: 'a',
     podName: `pod-${n}`,
     runtimeIfname: 'net1',
+    deviceInfo: null,
     podRole: 'client',
     ...more,
   };

@@ -24,6 +24,7 @@ const attachment: Attachment = {
   podNamespace: null,
   podName: null,
   runtimeIfname: 'net1',
+  deviceInfo: null,
 };
 
 test.each([

@@ -27,6 +27,7 @@ test.each([
     }),
     100,
   ],
+  ['tapDeleteIn', wire.encodeTapDeleteIn('/ns', 'n', 'a'), 336],
   ['tapDelete', wire.encodeTapDelete('n', 'a'), 80],
   ['link', wire.encodeLink('n'), 16],
   ['addressAdd', wire.encodeAddressAdd('n', prefix), 36],
