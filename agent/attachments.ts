@@ -109,6 +109,10 @@ export class Attachments implements AttachmentStore {
     this.#db.exec(`PRAGMA user_version = ${migrations.length}`);
   }
 
+  get isOpen(): boolean {
+    return this.#db.isOpen;
+  }
+
   get(key: AttachmentKey): Attachment | undefined {
     const statement = this.#db.prepare('SELECT * FROM attachments WHERE container_id = ? AND ifname = ?');
     return optional(statement.get(key.containerId, key.ifname));

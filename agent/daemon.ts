@@ -17,9 +17,13 @@ import type { Logger } from '../lib/log.ts';
 import { type HostPaths, hostPaths } from '../lib/names.ts';
 import { Attachments } from './attachments.ts';
 import { Leftovers } from './leftovers.ts';
+import { createAgentMetrics } from './metrics.ts';
 import { isNamespaceGone } from './namespaces.ts';
 import { PortKeeper } from './port-keeper.ts';
+import { PortStates } from './port-states.ts';
+import { lookAtParts } from './readiness.ts';
 import { startReconciler } from './start-reconciler.ts';
+import { StatusServer, type StatusServerOptions } from './status-server.ts';
 import { SwitchClient } from './switch-client.ts';
 import { Tombstones } from './tombstones.ts';
 
@@ -33,6 +37,8 @@ export interface AgentDeps {
 
 export interface AgentDaemon {
   readonly socketPath: string;
+  /** Where metrics are served; undefined when they are not, now or at all. */
+  readonly status: { readonly address: string; readonly port: number } | undefined;
   /** Lets CNI calls under way end, takes no more, and gives the state back. Ports and mounts stay. */
   close(): Promise<void>;
 }
@@ -68,6 +74,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   };
   try {
     makeDirectories(paths);
+    const metrics = createAgentMetrics();
     const queue = new KeyedQueue();
     const switchClient = new SwitchClient({ socketPath: paths.switchSocket });
     undo.push(() => switchClient.close());
@@ -76,7 +83,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       resourceName: config.resourceName,
     });
     undo.push(() => podResources.close());
-    const plugin = await startDevicePlugin(config, { log });
+    const plugin = await startDevicePlugin(config, { log, observer: metrics.plugin });
     undo.push(() => plugin.close());
     const cniDeps = {
       root: config.root,
@@ -89,7 +96,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       log,
     };
     const tombstones = new Tombstones(paths.tombstonesDir, log);
-    const leftovers = new Leftovers({ cni: cniDeps, store, tombstones, queue });
+    const leftovers = new Leftovers({ cni: cniDeps, store, tombstones, queue, observer: metrics.cleanup });
     const reconciler = startReconciler(config, {
       store,
       tombstones,
@@ -98,14 +105,18 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       switchPorts: switchClient,
       listPods: () => podResources.listPods(),
       log,
+      observer: metrics.cleanup,
     });
     undo.push(() => reconciler.close());
+    const ports = new PortStates();
     const keeper = new PortKeeper({
       store,
       queue,
       switchClient,
       log,
+      onEvent: (event) => ports.apply(event),
       onHealth: (reachable) => {
+        if (!reachable) ports.clear();
         log.info({ reachable }, 'switch');
         plugin.setHealth(reachable);
         if (reachable) reconciler.kick();
@@ -116,6 +127,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       socketPath: paths.agentSocket,
       queue,
       log,
+      observer: metrics.cni,
       handle: async (request, steps) => {
         const hands = deps.hands?.(steps) ?? steps;
         await leftovers.tidy(hands, request);
@@ -123,9 +135,26 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       },
     });
     undo.push(() => server.close());
+    const switchReachable = (): boolean | undefined => keeper.reachable;
+    metrics.connect({ store, tombstones, plugin, ports, switchReachable: () => switchReachable() === true });
+    const status = await startStatus(config, {
+      log,
+      metrics,
+      look: () =>
+        lookAtParts({
+          stateOpen: () => store.isOpen,
+          cniPresent: () => server.present(),
+          resources: () => plugin.resources(),
+          switchReachable,
+        }),
+    });
+    undo.push(() => status?.close());
     log.info({ socket: paths.agentSocket, attachments: store.list().length }, 'agent is listening');
     return {
       socketPath: paths.agentSocket,
+      get status() {
+        return status?.address;
+      },
       close: async () => {
         await close();
         log.info('agent has stopped');
@@ -135,6 +164,16 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     await close();
     throw error;
   }
+}
+
+async function startStatus(
+  { metricsAddress: address, metricsPort: port }: AgentConfig,
+  deps: Pick<StatusServerOptions, 'metrics' | 'look' | 'log'>,
+): Promise<StatusServer | undefined> {
+  if (address === null) return undefined;
+  const status = new StatusServer({ address, port, ...deps });
+  await status.start();
+  return status;
 }
 
 /** Runs the agent until `stop` is aborted; what `usvhost agent` does after reading its configuration. */

@@ -5,7 +5,8 @@
 // only on attachments that nobody else works on, and a failure here never fails the call that lends.
 
 import { type Attachment, attachmentPaths } from '../cni/attachment.ts';
-import type { CniDeps } from '../cni/call.ts';
+import type { CniDeps, VerbDeps } from '../cni/call.ts';
+import { AttachmentLog, attachmentFields } from '../cni/call-log.ts';
 import type { KeyedQueue } from '../cni/keyed-queue.ts';
 import { type Steps, unless } from '../cni/session.ts';
 import type { ShimRequest } from '../cni/shim-protocol.ts';
@@ -13,6 +14,7 @@ import { standInForRecord, standInForRequest } from '../cni/stand-in.ts';
 import { del, dismantle } from '../cni/verbs/del.ts';
 import { UsvhostError } from '../lib/errors.ts';
 import type { Attachments } from './attachments.ts';
+import type { CleanupObserver } from './cleanup-observer.ts';
 import { exists } from './release.ts';
 import type { Tombstone, Tombstones } from './tombstones.ts';
 
@@ -36,6 +38,7 @@ export interface LeftoversOptions {
   readonly store: Pick<Attachments, 'get' | 'listDeleting' | 'findByPlace'>;
   readonly tombstones: Pick<Tombstones, 'list' | 'remove'>;
   readonly queue: KeyedQueue;
+  readonly observer?: Pick<CleanupObserver, 'acted'>;
   /** Milliseconds of a steady clock. Default performance.now. */
   readonly now?: () => number;
 }
@@ -45,8 +48,10 @@ interface Chore {
   readonly id: string;
   /** Whose calls it must not meet. */
   readonly containerId: string;
+  /** What is known of it, for the log. */
+  readonly fields: Readonly<Record<string, unknown>>;
   /** `patient`: fails when the IPAM plugin is not there. */
-  readonly run: (steps: Steps, patient: boolean) => Promise<void>;
+  readonly run: (steps: Steps, deps: VerbDeps, patient: boolean) => Promise<void>;
 }
 
 export class Leftovers {
@@ -84,16 +89,19 @@ export class Leftovers {
 
   /** False when the hands are gone. */
   async #attempt(chore: Chore, steps: Steps): Promise<boolean> {
-    const { log } = this.#options.cni;
+    const { cni, observer } = this.#options;
+    const log = new AttachmentLog(cni.log, { leftover: chore.id, ...chore.fields });
     const times = (this.#failed.get(chore.id)?.times ?? 0) + 1;
     try {
-      await chore.run(steps, times < patientAttempts);
+      await chore.run(steps, { ...cni, log }, times < patientAttempts);
       this.#failed.delete(chore.id);
-      log.info({ leftover: chore.id }, 'a leftover is gone');
+      log.info({}, 'a leftover is gone');
+      observer?.acted('leftover');
       return true;
     } catch (error) {
       if (!(error instanceof UsvhostError)) throw error;
-      log.warn({ leftover: chore.id, err: error }, 'a leftover could not be taken away');
+      log.warn({ err: error }, 'a leftover could not be taken away');
+      observer?.acted('leftover_failed');
       this.#failed.set(chore.id, { times, notBefore: this.#now() + retryMillis });
       return error.code !== 'USV_SHIM_GONE' && error.code !== 'USV_MESSAGE';
     }
@@ -119,21 +127,22 @@ export class Leftovers {
   }
 
   #buried({ name, request, key }: Tombstone): Chore {
-    const { cni, tombstones } = this.#options;
-    const run: Chore['run'] = async (steps, patient) => {
-      await del({ ...standInForRequest(request, steps), patient }, cni);
+    const { tombstones } = this.#options;
+    const run: Chore['run'] = async (steps, deps, patient) => {
+      await del({ ...standInForRequest(request, steps), patient }, deps);
       tombstones.remove(name);
     };
-    return { id: `tombstone ${name}`, containerId: key.containerId, run };
+    return { id: `tombstone ${name}`, containerId: key.containerId, fields: { ...key }, run };
   }
 
   #going(record: Attachment): Chore {
-    const { cni, store } = this.#options;
-    const run: Chore['run'] = async (steps, patient) => {
+    const { store } = this.#options;
+    const run: Chore['run'] = async (steps, deps, patient) => {
       const now = store.get(record);
-      if (now?.state === 'deleting') await dismantle({ ...standInForRecord(now, steps), patient }, cni, now);
+      if (now?.state === 'deleting') await dismantle({ ...standInForRecord(now, steps), patient }, deps, now);
     };
-    return { id: `attachment ${record.port}`, containerId: record.containerId, run };
+    const fields = attachmentFields(record);
+    return { id: `attachment ${record.port}`, containerId: record.containerId, fields, run };
   }
 
   #unmounting({ device, ifname }: OrphanMount): Chore {
@@ -147,6 +156,6 @@ export class Leftovers {
       await unless(['EINVAL', 'ENOENT'], steps.unmount(podPort));
       await unless(['ENOENT', 'ENOTEMPTY', 'ENOTDIR', 'EBUSY'], steps.rmdir(podPort));
     };
-    return { id: `mount ${place}`, containerId: `mount ${place}`, run };
+    return { id: `mount ${place}`, containerId: `mount ${place}`, fields: { device, ifname }, run };
   }
 }

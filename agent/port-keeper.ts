@@ -32,6 +32,8 @@ export interface PortKeeperOptions {
   readonly log: Logger;
   /** Told when the switch comes and goes; first call when it is first known. */
   readonly onHealth?: (reachable: boolean) => void;
+  /** Told of each event of the switch. */
+  readonly onEvent?: (event: PortEvent__Output) => void;
   /** Pause before the stream is opened again after it broke. Default 50. */
   readonly retryMillis?: number;
   /** Pause before what the switch refused is tried again. Default 5000. */
@@ -68,7 +70,9 @@ export class PortKeeper {
   #open(): void {
     const watch = this.#options.switchClient.watch();
     this.#watch = watch;
-    watch.on('data', ({ snapshot }) => {
+    watch.on('data', (event) => {
+      this.#options.onEvent?.(event);
+      const { snapshot } = event;
       if (snapshot === null || snapshot === undefined) return;
       this.#health(true);
       const names = new Set(snapshot.ports.map(({ spec }) => spec?.name ?? ''));

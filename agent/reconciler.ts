@@ -6,11 +6,13 @@
 // one look. It has no privilege: what needs one goes to agent/leftovers.ts.
 
 import type { Attachment, AttachmentStore } from '../cni/attachment.ts';
+import { attachmentFields } from '../cni/call-log.ts';
 import type { KeyedQueue } from '../cni/keyed-queue.ts';
 import type { ListedPod } from '../device-plugin/pod-resources.ts';
 import { UsvhostError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { isAttachmentPort } from '../lib/names.ts';
+import type { CleanupObserver } from './cleanup-observer.ts';
 import type { Leftovers } from './leftovers.ts';
 import { boundPorts, orphanMounts } from './orphan-mounts.ts';
 import { exists, type ReleaseDeps, release, releasePort } from './release.ts';
@@ -32,6 +34,7 @@ export interface ReconcilerOptions {
   /** Text of /proc/self/mountinfo. */
   readonly readMounts: () => string;
   readonly log: Logger;
+  readonly observer?: CleanupObserver;
   /** Pause between two passes. */
   readonly intervalMillis: number;
   /** How long something must look left over. Default: half of the interval. */
@@ -88,28 +91,37 @@ export class Reconciler {
 
   /** One comparison. Never throws: what fails is said and waits for the next pass. */
   async pass(): Promise<void> {
-    await this.#part('tombstones', () => this.#acceptTombstones());
-    await this.#part('attachments', () => this.#compareWithPods());
-    await this.#part('ports', () => this.#compareWithSwitch());
+    const started = performance.now();
+    const parts = [
+      await this.#part('tombstones', () => this.#acceptTombstones()),
+      await this.#part('attachments', () => this.#compareWithPods()),
+      await this.#part('ports', () => this.#compareWithSwitch()),
+    ];
+    this.#options.observer?.passed((performance.now() - started) / 1000, parts.every(Boolean));
   }
 
-  async #part(what: string, compare: () => Promise<void>): Promise<void> {
+  /** False when a source did not answer. */
+  async #part(what: string, compare: () => Promise<void>): Promise<boolean> {
     try {
       await compare();
+      return true;
     } catch (error) {
       const { log } = this.#options;
       // A kubelet or switch that is away is usual, and said where it matters.
       if (error instanceof UsvhostError) log.debug({ what, err: error }, 'not reconciled');
       else log.error({ what, err: error }, 'not reconciled');
+      return false;
     }
   }
 
   async #acceptTombstones(): Promise<void> {
-    const { tombstones, queue } = this.#options;
+    const { tombstones, queue, observer } = this.#options;
     for (const tombstone of tombstones.list()) {
       if (queue.busy(tombstone.key.containerId)) continue;
       await queue.run(tombstone.key.containerId, async () => {
-        if (await this.#accept(tombstone)) tombstones.remove(tombstone.name);
+        if (!(await this.#accept(tombstone))) return;
+        tombstones.remove(tombstone.name);
+        observer?.acted('tombstone');
       });
     }
   }
@@ -120,7 +132,7 @@ export class Reconciler {
     const record = store.get(key);
     if (record === undefined) return !ipam;
     if (record.state !== 'deleting')
-      log.info({ ...key, tombstone: name }, 'deleted while there was no agent');
+      log.info({ ...attachmentFields(record), tombstone: name }, 'deleted while there was no agent');
     return (await release(record, this.#options)) && !ipam;
   }
 
@@ -141,21 +153,22 @@ export class Reconciler {
   }
 
   async #release(record: Attachment): Promise<void> {
-    const { queue, store, log } = this.#options;
+    const { queue, store, log, observer } = this.#options;
     // A call of its own is better than we are; there is another pass.
     if (queue.busy(record.containerId)) return;
     await queue.run(record.containerId, async () => {
       const now = store.get(record);
       if (now === undefined || now.netns !== record.netns) return;
-      const { containerId, ifname, podNamespace, podName } = now;
-      if (now.state !== 'deleting')
-        log.info({ containerId, ifname, podNamespace, podName }, 'the pod is gone');
+      if (now.state !== 'deleting') {
+        log.info(attachmentFields(now), 'the pod is gone');
+        observer?.acted('attachment');
+      }
       await release(now, this.#options);
     });
   }
 
   async #compareWithSwitch(): Promise<void> {
-    const { switchPorts, store, readMounts, log } = this.#options;
+    const { switchPorts, store, readMounts, log, observer } = this.#options;
     const names = await switchPorts.portNames();
     // After the switch was asked: an ADD writes its record before it asks for the port.
     const known = new Set(store.list().map(({ port }) => port));
@@ -166,6 +179,7 @@ export class Reconciler {
       if (store.list().some((record) => record.port === port)) continue;
       log.info({ port }, 'no attachment has this port');
       await releasePort(port, this.#options);
+      observer?.acted('port');
     }
   }
 }

@@ -9,7 +9,10 @@ import { hostPaths } from '../lib/names.ts';
 import { Reconciler, type ReconcilerOptions } from './reconciler.ts';
 import type { Tombstones } from './tombstones.ts';
 
-type Deps = Pick<ReconcilerOptions, 'store' | 'leftovers' | 'queue' | 'switchPorts' | 'listPods' | 'log'> & {
+type Deps = Pick<
+  ReconcilerOptions,
+  'store' | 'leftovers' | 'queue' | 'switchPorts' | 'listPods' | 'log' | 'observer'
+> & {
   readonly tombstones: Tombstones;
 };
 

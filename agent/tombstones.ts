@@ -45,10 +45,14 @@ export class Tombstones {
     });
   }
 
+  /** Those that are there, good or not. Throws USV_IO. */
+  count(): number {
+    return this.#names().length;
+  }
+
   /** The good ones, oldest name first, at most 256. Throws USV_IO. */
   list(): Tombstone[] {
-    const names = this.#io(() => readdirSync(this.directory).filter((name) => !name.startsWith('.write-')));
-    const present = names.toSorted().slice(0, maxAtOnce);
+    const present = this.#names().toSorted().slice(0, maxAtOnce);
     for (const name of this.#known.keys()) if (!present.includes(name)) this.#known.delete(name);
     for (const name of present) this.#read(name);
     return [...this.#known.values()];
@@ -58,6 +62,10 @@ export class Tombstones {
   remove(name: string): void {
     this.#known.delete(name);
     this.#io(() => rmSync(join(this.directory, name), { recursive: true, force: true }));
+  }
+
+  #names(): string[] {
+    return this.#io(() => readdirSync(this.directory).filter((name) => !name.startsWith('.write-')));
   }
 
   #read(name: string): void {

@@ -3,7 +3,9 @@
 // What every verb gets: the request of the shim, its hands, and the node's state. Interfaces only; the agent supplies
 // the store and the switch.
 
+import type { ErrorCode } from '../lib/errors.ts';
 import type { AttachmentStore, PodRole } from './attachment.ts';
+import type { AttachmentLog, CallLog } from './call-log.ts';
 import type { CniVersion } from './config.ts';
 import type { Command } from './environment.ts';
 import type { KeyedQueue } from './keyed-queue.ts';
@@ -48,9 +50,13 @@ export interface SwitchPorts {
   ping(): Promise<void>;
 }
 
-export interface CallLog {
-  info(fields: Readonly<Record<string, unknown>>, text: string): void;
-  warn(fields: Readonly<Record<string, unknown>>, text: string): void;
+/** How a call ended. */
+export type CallResult = 'OK' | ErrorCode;
+
+/** Told of each call that has ended. */
+export interface CallObserver {
+  /** `command`: as the runtime gave it. `seconds`: from the whole request to the answer. */
+  ended(command: string | undefined, result: CallResult, seconds: number): void;
 }
 
 export interface CniDeps {
@@ -69,6 +75,11 @@ export interface CniDeps {
   /** Orders the calls of one container, for a call that is about several. */
   readonly queue: Pick<KeyedQueue, 'run' | 'busy'>;
   readonly log: CallLog;
+}
+
+/** What a verb gets: its lines say which attachment it is about. */
+export interface VerbDeps extends CniDeps {
+  readonly log: AttachmentLog;
 }
 
 export interface Call {

@@ -10,6 +10,10 @@ import type { ShimRequest } from './shim-protocol.ts';
 const commands = ['ADD', 'DEL', 'CHECK', 'GC', 'STATUS'] as const;
 export type Command = (typeof commands)[number];
 
+export function isCommand(text: string): text is Command {
+  return commands.some((known) => known === text);
+}
+
 /** The variables of a call that is about one attachment. */
 export interface AttachmentEnv {
   readonly containerId: string;

@@ -4,9 +4,11 @@
 // object of the specification (CNI 1.1.0, section 5, "Error"), on standard output, where libcni reads it.
 
 import { UsvhostError, usvFailure } from '../lib/errors.ts';
-import type { Call, CniDeps } from './call.ts';
+import type { Call, CallResult, CniDeps, VerbDeps } from './call.ts';
+import { AttachmentLog } from './call-log.ts';
 import { type CniVersion, latestVersion, parseStdin, readVersion, supportedVersions } from './config.ts';
-import { readCommand } from './environment.ts';
+import { readArgs, readCommand } from './environment.ts';
+import { podOf } from './pod-identity.ts';
 import type { Steps } from './session.ts';
 import type { ShimRequest } from './shim-protocol.ts';
 import { add } from './verbs/add.ts';
@@ -18,9 +20,10 @@ import { status } from './verbs/status.ts';
 export interface CniAnswer {
   readonly exitCode: number;
   readonly stdout: string;
+  readonly result: CallResult;
 }
 
-type Verb = (call: Call, deps: CniDeps) => Promise<Record<string, unknown> | void>;
+type Verb = (call: Call, deps: VerbDeps) => Promise<Record<string, unknown> | void>;
 
 const verbs: Readonly<Record<Call['command'], Verb>> = {
   ADD: add,
@@ -33,29 +36,41 @@ const verbs: Readonly<Record<Call['command'], Verb>> = {
 /** Answers one call; never throws. */
 export async function answer(request: ShimRequest, steps: Steps, deps: CniDeps): Promise<CniAnswer> {
   const started = performance.now();
-  const fields = { command: request.command, containerId: request.containerId, ifname: request.ifname };
+  const log = new AttachmentLog(deps.log, fieldsOf(request));
   let version: CniVersion = latestVersion;
   try {
     const command = readCommand(request);
     const input = parseStdin(request.stdin);
     version = supportedVersions.find((known) => known === input['cniVersion']) ?? latestVersion;
     readVersion(input);
-    const result = await verbs[command]({ command, request, input, version, steps }, deps);
-    deps.log.info({ ...fields, millis: Math.round(performance.now() - started) }, 'CNI call done');
-    return { exitCode: 0, stdout: result === undefined ? '' : `${JSON.stringify(result)}\n` };
+    const result = await verbs[command]({ command, request, input, version, steps }, { ...deps, log });
+    log.info({ millis: Math.round(performance.now() - started) }, 'CNI call done');
+    const stdout = result === undefined ? '' : `${JSON.stringify(result)}\n`;
+    return { exitCode: 0, stdout, result: 'OK' };
   } catch (thrown) {
     const error =
       thrown instanceof UsvhostError ? thrown : usvFailure('USV_INTERNAL', String(thrown), { cause: thrown });
-    deps.log.warn(
-      { ...fields, err: error, millis: Math.round(performance.now() - started) },
-      'CNI call failed',
-    );
+    log.warn({ err: error, millis: Math.round(performance.now() - started) }, 'CNI call failed');
     const body = {
       cniVersion: version,
       code: error.cniCode,
       msg: `${error.code}: ${error.details}`,
       details: error.next,
     };
-    return { exitCode: 1, stdout: `${JSON.stringify(body)}\n` };
+    return { exitCode: 1, stdout: `${JSON.stringify(body)}\n`, result: error.code };
+  }
+}
+
+/** What a request says of its attachment, before it has been checked. */
+function fieldsOf(request: ShimRequest): Record<string, unknown> {
+  const { command, containerId, ifname } = request;
+  const fields = { command, containerId, ifname };
+  try {
+    const pod = Object.entries(podOf(readArgs(request))).filter(([, value]) => value !== null);
+    return { ...fields, ...Object.fromEntries(pod) };
+  } catch (error) {
+    // The verb refuses such variables, where it needs them.
+    if (!(error instanceof UsvhostError)) throw error;
+    return fields;
   }
 }

@@ -8,9 +8,10 @@ import { once } from 'node:events';
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
-import { type UsvhostError, usvFailure } from '../lib/errors.ts';
+import { UsvhostError, usvFailure } from '../lib/errors.ts';
 import { fileIdentity, releaseSocketName, takeSocketName } from '../proto/socket-file.ts';
-import type { CallLog } from './call.ts';
+import type { CallObserver, CallResult } from './call.ts';
+import type { CallLog } from './call-log.ts';
 import { FrameReader } from './frame-reader.ts';
 import type { KeyedQueue } from './keyed-queue.ts';
 import type { CniAnswer } from './plugin.ts';
@@ -21,6 +22,7 @@ export interface CniServerOptions {
   readonly socketPath: string;
   readonly handle: (request: ShimRequest, steps: Steps) => Promise<CniAnswer>;
   readonly log: CallLog;
+  readonly observer?: CallObserver;
   /** Orders the calls of one container. */
   readonly queue: KeyedQueue;
   /** Calls under way or waiting; one more is told to try again. Default 256. */
@@ -30,6 +32,8 @@ export interface CniServerOptions {
 }
 
 export interface CniServer {
+  /** False once the socket was removed or replaced by somebody else. */
+  present(): boolean;
   /** Takes no new call, waits for those under way, removes the socket. */
   close(): Promise<void>;
 }
@@ -66,6 +70,7 @@ export async function startCniServer(options: CniServerOptions): Promise<CniServ
   }
   const identity = fileIdentity(path) ?? '';
   return {
+    present: () => server.listening && fileIdentity(path) === identity,
     close: async () => {
       releaseSocketName(path, identity);
       const closed = once(server, 'close');
@@ -93,17 +98,33 @@ async function serve(socket: Socket, options: CniServerOptions, calls: number): 
   if (frame.kind !== frameKinds.request) {
     throw usvFailure('USV_MESSAGE', `a CNI shim began with frame ${frame.kind}, not with a request`);
   }
+  const started = performance.now();
   const request = decodeRequest(frame.body);
+  const ended = (result: CallResult): void =>
+    options.observer?.ended(request.command, result, (performance.now() - started) / 1000);
+  try {
+    ended(await perform(request, session, options, calls));
+  } catch (error) {
+    ended(error instanceof UsvhostError ? error.code : 'USV_INTERNAL');
+    throw error;
+  }
+}
+
+async function perform(
+  request: ShimRequest,
+  session: ShimSession,
+  options: CniServerOptions,
+  calls: number,
+): Promise<CallResult> {
   const max = options.maxCalls ?? 256;
   if (calls > max) {
     const busy = usvFailure('USV_BUSY', `${max} CNI calls are under way`, { cni: tryAgain });
     session.finish(1, errorText(busy));
-    return;
+    return busy.code;
   }
-  const { exitCode, stdout } = await options.queue.run(request.containerId ?? '', () =>
-    options.handle(request, session),
-  );
-  session.finish(exitCode, stdout);
+  const answer = await options.queue.run(request.containerId ?? '', () => options.handle(request, session));
+  session.finish(answer.exitCode, answer.stdout);
+  return answer.result;
 }
 
 function errorText(error: UsvhostError): string {

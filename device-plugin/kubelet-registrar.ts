@@ -20,6 +20,8 @@ export interface KubeletRegistrarOptions {
   /** Extended resource, `<domain>/<name>`. */
   readonly resourceName: string;
   readonly log: Logger;
+  /** Told each time a kubelet has accepted the resource. */
+  readonly onRegistered?: (() => void) | undefined;
   /** How long Register may take; default 10 s. The kubelet dials us back meanwhile. */
   readonly registerMillis?: number;
 }
@@ -67,6 +69,7 @@ export class KubeletRegistrar implements Registrar {
     }
     this.#registeredWith = kubelet;
     log.info({ resource: resourceName, endpoint }, 'registered with the kubelet');
+    this.#options.onRegistered?.();
   }
 
   forget(): void {

@@ -4,7 +4,6 @@
 // kubelet for as long as it runs. It must not know why ports are healthy or not: the agent says so.
 
 import { join } from 'node:path';
-import type { Logger } from '../lib/log.ts';
 import { type HostPaths, hostPaths } from '../lib/names.ts';
 import { HealthGate } from './health-gate.ts';
 import { KubeletRegistrar } from './kubelet-registrar.ts';
@@ -17,14 +16,26 @@ import {
   removeOldSlices,
 } from './offers.ts';
 import { PluginRegistration, type Registrar } from './registration.ts';
-import { createPluginServer } from './server.ts';
+import { createPluginServer, type PluginObserver } from './server.ts';
 import { WatcherRegistrar } from './watcher-registrar.ts';
 
 export interface DevicePluginDeps extends OfferDeps {
+  readonly observer?: PluginObserver;
   /** How long the switch may be away before ports become unhealthy; default 1.5 s. */
   readonly graceMillis?: number;
   /** The same from the start, before the switch was first seen; default 30 s. */
   readonly startGraceMillis?: number;
+}
+
+/** One resource as the kubelet was told of it. */
+export interface ResourceState {
+  readonly resource: string;
+  /** The kubelet that is there has accepted it. */
+  readonly registered: boolean;
+  /** Why it is not registered, when that is more than waiting for a kubelet. */
+  readonly failure: string | undefined;
+  readonly healthy: number;
+  readonly unhealthy: number;
 }
 
 export interface RunningDevicePlugin {
@@ -32,6 +43,7 @@ export interface RunningDevicePlugin {
   setHealth(healthy: boolean): void;
   /** The kubelet that is there has accepted all our resources. */
   readonly registered: boolean;
+  resources(): readonly ResourceState[];
   close(): Promise<void>;
 }
 
@@ -50,12 +62,14 @@ export async function startDevicePlugin(
   const registrations = offers.map(
     (offer) =>
       new PluginRegistration({
-        registrar: createRegistrar(offer, config, paths, log),
+        registrar: createRegistrar(offer, config, paths, deps),
         endpoint: offer.endpoint,
         prepare: () => offer.prepare(),
         log,
         createServer: (onStreams) =>
           createPluginServer({
+            resourceName: offer.resourceName,
+            observer: deps.observer,
             pool: offer.pool,
             allocate: (containers) => offer.allocate(containers),
             isVacant: (id) => offer.isVacant(id),
@@ -91,6 +105,12 @@ export async function startDevicePlugin(
     get registered() {
       return registrations.every(({ registered }) => registered);
     },
+    resources: () =>
+      offers.map(({ resourceName: resource, pool }, index) => {
+        const { registered = false, failure } = registrations[index] ?? {};
+        const unhealthy = pool.unhealthy().length;
+        return { resource, registered, failure, healthy: pool.list().length - unhealthy, unhealthy };
+      }),
     close: async () => {
       gate.close();
       await stop();
@@ -102,10 +122,11 @@ function createRegistrar(
   { resourceName, endpoint }: Offer,
   config: DevicePluginConfig,
   paths: HostPaths,
-  log: Logger,
+  { log, observer }: DevicePluginDeps,
 ): Registrar {
   const directory = paths.pluginsRegistryDir;
+  const common = { resourceName, log, onRegistered: () => observer?.registered(resourceName) };
   return config.registration === 'plugin-watcher'
-    ? new WatcherRegistrar({ directory, socketPath: join(directory, endpoint), resourceName, log })
-    : new KubeletRegistrar({ paths, endpoint, resourceName, log });
+    ? new WatcherRegistrar({ ...common, directory, socketPath: join(directory, endpoint) })
+    : new KubeletRegistrar({ ...common, paths, endpoint });
 }

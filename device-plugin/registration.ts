@@ -63,6 +63,7 @@ export class PluginRegistration {
   #running: Promise<void> | undefined;
   #again = false;
   #newSocketDue = false;
+  #failure: string | undefined;
   #closed = false;
 
   /** Throws USV_SOCKET_PATH. */
@@ -74,6 +75,11 @@ export class PluginRegistration {
   /** The kubelet that is there has accepted us. */
   get registered(): boolean {
     return this.#options.registrar.registered;
+  }
+
+  /** Why we are not registered, when that is more than waiting for a kubelet. */
+  get failure(): string | undefined {
+    return this.#failure;
   }
 
   /**
@@ -126,6 +132,7 @@ export class PluginRegistration {
         if (this.#serving !== undefined) await this.#options.registrar.register();
       } while (this.#again && !this.#closed);
       this.#backoff.reset();
+      this.#failure = undefined;
     } catch (error) {
       this.#failed(error);
     } finally {
@@ -136,6 +143,7 @@ export class PluginRegistration {
   #failed(error: unknown): void {
     if (this.#closed) return;
     const millis = this.#backoff.next();
+    this.#failure = error instanceof UsvhostError ? error.message : String(error);
     const { log } = this.#options;
     if (error instanceof UsvhostError) log.warn({ code: error.code, retryMillis: millis }, error.message);
     else

@@ -4,9 +4,10 @@
 // offered and in preference; this file turns messages into arguments and keeps the ListAndWatch streams.
 
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import { UsvhostError } from '../lib/errors.ts';
+import { type ErrorCode, UsvhostError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { handleUnary } from '../proto/call.ts';
+import type { AllocateRequest__Output } from '../proto/gen/v1beta1/AllocateRequest.ts';
 import type { ContainerAllocateResponse } from '../proto/gen/v1beta1/ContainerAllocateResponse.ts';
 import type { Device } from '../proto/gen/v1beta1/Device.ts';
 import type { DevicePluginHandlers } from '../proto/gen/v1beta1/DevicePlugin.ts';
@@ -44,7 +45,16 @@ export interface OfferedPool {
   isVacant(id: string): boolean;
 }
 
+/** Counts what a device plugin does for the kubelet. */
+export interface PluginObserver {
+  allocated(resource: string, result: 'OK' | ErrorCode): void;
+  /** The kubelet has accepted the resource. */
+  registered(resource: string): void;
+}
+
 export interface PluginServerOptions extends OfferedPool {
+  readonly resourceName: string;
+  readonly observer?: PluginObserver | undefined;
   /** Called when the number of open ListAndWatch streams has changed. */
   readonly onStreams: (open: number) => void;
   readonly log: Logger;
@@ -52,13 +62,20 @@ export interface PluginServerOptions extends OfferedPool {
 
 /** Makes the handlers of one server; a new server (after a kubelet restart) needs new ones. */
 export function createPluginServer(options: PluginServerOptions): PluginServer {
-  const { pool, log } = options;
+  const { pool, observer, resourceName: resource } = options;
+  const log = options.log.child({ resource });
   const open = new Set<() => void>();
-  const logFailure = (call: string) => (error: unknown) => {
-    if (error instanceof UsvhostError) log.warn({ call, code: error.code }, error.message);
-    else
-      log.error({ call, code: 'USV_INTERNAL', err: error }, 'device plugin call failed by a fault of ours');
-  };
+  const logFailure =
+    (call: string, fields: Readonly<Record<string, unknown>> = {}) =>
+    (error: unknown) => {
+      const context = { call, ...fields };
+      if (error instanceof UsvhostError) log.warn({ ...context, code: error.code }, error.message);
+      else
+        log.error(
+          { ...context, code: 'USV_INTERNAL', err: error },
+          'device plugin call failed by a fault of ours',
+        );
+    };
 
   const listAndWatch = (call: ServerWritableStream<unknown, ListAndWatchResponse>): void => {
     let full = false;
@@ -109,12 +126,19 @@ export function createPluginServer(options: PluginServerOptions): PluginServer {
         }),
         logFailure('GetPreferredAllocation'),
       ),
-      Allocate: handleUnary(async ({ container_requests }) => {
-        const containers = container_requests.map((request) => request.devices_ids);
-        const responses = await options.allocate(containers);
-        log.info({ containers }, 'devices allocated');
-        return { container_responses: [...responses] };
-      }, logFailure('Allocate')),
+      Allocate: handleUnary(
+        async (request) => {
+          const containers = idsOf(request);
+          const responses = await options.allocate(containers);
+          log.info({ containers }, 'devices allocated');
+          observer?.allocated(resource, 'OK');
+          return { container_responses: [...responses] };
+        },
+        (error, request) => {
+          logFailure('Allocate', { containers: idsOf(request) })(error);
+          observer?.allocated(resource, error instanceof UsvhostError ? error.code : 'USV_INTERNAL');
+        },
+      ),
       PreStartContainer: handleUnary(({ devices_ids }) => {
         pool.order(devices_ids);
         return {};
@@ -129,6 +153,10 @@ export function createPluginServer(options: PluginServerOptions): PluginServer {
       },
     },
   };
+}
+
+function idsOf({ container_requests }: AllocateRequest__Output): string[][] {
+  return container_requests.map(({ devices_ids }) => devices_ids);
 }
 
 function toWire({ id, health, numaNode }: PoolDevice): Device {

@@ -20,6 +20,8 @@ export interface WatcherRegistrarOptions {
   /** Extended resource, `<domain>/<name>`. */
   readonly resourceName: string;
   readonly log: Logger;
+  /** Told each time a kubelet has accepted the resource. */
+  readonly onRegistered?: (() => void) | undefined;
 }
 
 export class WatcherRegistrar implements Registrar {
@@ -55,8 +57,10 @@ export class WatcherRegistrar implements Registrar {
       ),
       NotifyRegistrationStatus: handleUnary(({ plugin_registered: accepted, error }) => {
         this.#registered = accepted;
-        if (accepted) log.info({ resource: resourceName }, 'the kubelet has registered us');
-        else {
+        if (accepted) {
+          log.info({ resource: resourceName }, 'the kubelet has registered us');
+          this.#options.onRegistered?.();
+        } else {
           // The kubelet tries again by itself.
           const { code, message } = usvFailure(
             'USV_KUBELET',

@@ -28,14 +28,14 @@ export function unary<Response>(
  */
 export function handleUnary<Request, Response>(
   handler: (request: Request) => Response | Promise<Response>,
-  onError: (error: unknown) => void,
+  onError: (error: unknown, request: Request) => void,
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
     const answer = async (): Promise<Response> => handler(call.request);
     answer().then(
       (response) => callback(null, response),
       (error: unknown) => {
-        onError(error);
+        onError(error, call.request);
         callback(toStatus(error));
       },
     );

@@ -8,11 +8,12 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import * as config from './gen/config.ts';
 import * as errors from './gen/errors.ts';
+import * as metrics from './gen/metrics.ts';
 import * as portContract from './gen/port-contract.ts';
 import * as proto from './gen/proto.ts';
 import { main, projectRoot } from './main.ts';
 
-const generators = [config, errors, portContract, proto];
+const generators = [config, errors, metrics, portContract, proto];
 
 /** Folders that hold nothing but generated files. */
 const whollyGenerated = ['proto/gen'];

@@ -71,7 +71,7 @@ export class DemoNode {
     const kubelet = await startFakeKubelet({ root });
     const switchProcess = startSwitch(root);
     const agent = new Child('usvhost agent', usvhostCommand('agent', '--root', root), {
-      env: { USVHOST_AGENT_TUN_DEVICE: tunDevice },
+      env: { USVHOST_AGENT_TUN_DEVICE: tunDevice, USVHOST_AGENT_METRICS_ADDRESS: 'null' },
     });
     const node = new DemoNode(paths, kubelet, switchProcess, agent);
     try {

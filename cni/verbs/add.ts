@@ -8,7 +8,8 @@ import { checkPlace, hostPaths } from '../../lib/names.ts';
 import type { PortContract } from '../../lib/port-contract.ts';
 import { contains, derivedMac, parseAddress, parseCidr } from '../addresses.ts';
 import { type Attachment, attachmentPaths, attachmentPort, tapAlias } from '../attachment.ts';
-import type { Call, CniDeps } from '../call.ts';
+import type { Call, CniDeps, VerbDeps } from '../call.ts';
+import { attachmentFields } from '../call-log.ts';
 import { ownAddresses, type PluginConfig, readConfig } from '../config.ts';
 import { chooseDevice } from '../device.ts';
 import { deviceInfoDocument, deviceInfoName } from '../device-info.ts';
@@ -47,10 +48,11 @@ interface Addresses {
 }
 
 /** Does ADD and returns the result in the version of the request. */
-export async function add(call: Call, deps: CniDeps): Promise<Record<string, unknown>> {
+export async function add(call: Call, deps: VerbDeps): Promise<Record<string, unknown>> {
   const plan = await makePlan(call, deps);
   if ('passedOn' in plan) return plan.passedOn;
   const { attachment, config } = plan;
+  deps.log.know(attachmentFields(attachment));
   await requirePodDirectory(call.steps, attachment);
   await takePlace(call, deps, attachment);
 
@@ -69,12 +71,7 @@ export async function add(call: Call, deps: CniDeps): Promise<Record<string, unk
     return toVersion(describe(deps, plan, addresses), config.cniVersion);
   } catch (error) {
     const failures = await undo.run();
-    for (const { what, error: err } of failures) {
-      deps.log.warn(
-        { containerId: attachment.containerId, ifname: attachment.ifname, what, err },
-        'not undone',
-      );
-    }
+    for (const { what, error: err } of failures) deps.log.warn({ what, err }, 'not undone');
     // What could not be undone is left to DEL, which the runtime calls after a failed ADD.
     if (failures.length === 0) deps.store.remove(attachment);
     throw error;

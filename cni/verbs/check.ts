@@ -6,7 +6,8 @@
 import { usvError } from '../../lib/errors.ts';
 import { parseCidr, samePrefix } from '../addresses.ts';
 import { type Attachment, attachmentPaths, tapAlias } from '../attachment.ts';
-import { type Call, type CniDeps, portSocketMode } from '../call.ts';
+import { type Call, type CniDeps, portSocketMode, type VerbDeps } from '../call.ts';
+import { attachmentFields } from '../call-log.ts';
 import { readConfig, requireVersion } from '../config.ts';
 import { chooseDevice } from '../device.ts';
 import { readAttachment, readNetns } from '../environment.ts';
@@ -21,7 +22,7 @@ const interfaceUp = 1;
 /** VIRTIO_F_VERSION_1 (virtio 1.2, 6): the only layout of rings and headers that the switch has. */
 const virtioVersion1 = 1n << 32n;
 
-export async function check(call: Call, deps: CniDeps): Promise<void> {
+export async function check(call: Call, deps: VerbDeps): Promise<void> {
   requireVersion('CHECK', call.version, '0.4.0');
   const config = readConfig(call.input);
   const env = readAttachment(call.request);
@@ -37,6 +38,7 @@ export async function check(call: Call, deps: CniDeps): Promise<void> {
   const previous = readPrevious(config.prevResult);
   const key = { containerId: env.containerId, ifname: config.ifName ?? env.ifname };
   const record = deps.store.get(key);
+  deps.log.know(record === undefined ? key : attachmentFields(record));
   // Chained, for a pod that holds no port: ADD has made nothing.
   const known = record !== undefined || deps.devicesOfPod === undefined;
   if (!known && (await chooseDevice(call, deps, config, key)) === undefined) return;

@@ -11,7 +11,8 @@ import {
   attachmentPort,
   tapAlias,
 } from '../attachment.ts';
-import type { Call, CniDeps } from '../call.ts';
+import type { Call, CniDeps, VerbDeps } from '../call.ts';
+import { attachmentFields } from '../call-log.ts';
 import { parseStdin, readForDelete } from '../config.ts';
 import { deviceInfoName } from '../device-info.ts';
 import { readAttachment } from '../environment.ts';
@@ -21,19 +22,21 @@ import { errnoOf, type Steps, unless } from '../session.ts';
 /** A pod can have been bound several times only by a defect; the bound keeps a defect from becoming a loop. */
 const maxMounts = 16;
 
-export async function del(call: Call, deps: CniDeps): Promise<void> {
+export async function del(call: Call, deps: VerbDeps): Promise<void> {
   const env = readAttachment(call.request);
   const config = readForDelete(call.input);
   const key: AttachmentKey = { containerId: env.containerId, ifname: config.ifName ?? env.ifname };
+  const port = attachmentPort(key);
+  deps.log.know({ ...key, port });
   const { steps } = call;
   const info = deviceInfoName(config.deviceInfoFile ?? '');
   if (info !== undefined) await unless(['ENOENT'], steps.removeDeviceInfo(info));
   const record = deps.store.get(key);
   if (record !== undefined) {
+    deps.log.know(attachmentFields(record));
     await dismantle(call, deps, record);
     return;
   }
-  const port = attachmentPort(key);
   await removeTap(steps, call, key.ifname, port);
   // Without a record the device may by now be another container's.
   const device = config.device === undefined ? undefined : deps.leadDevice(config.device);

@@ -6,6 +6,7 @@
 import { UsvhostError, usvFailure } from '../../lib/errors.ts';
 import type { Attachment } from '../attachment.ts';
 import type { Call, CniDeps } from '../call.ts';
+import { AttachmentLog, attachmentFields } from '../call-log.ts';
 import { type GcConfig, readForGc, requireVersion } from '../config.ts';
 import { ipamGc } from '../ipam.ts';
 import { standInForRecord } from '../stand-in.ts';
@@ -47,8 +48,9 @@ async function remove(call: Call, deps: CniDeps, { containerId, ifname }: Attach
   const task = async (): Promise<void> => {
     const record = deps.store.get({ containerId, ifname });
     if (record === undefined) return;
-    await dismantle(standInForRecord(record, call.steps), deps, record);
-    deps.log.info({ containerId, ifname, port: record.port }, 'GC removed an attachment');
+    const log = new AttachmentLog(deps.log, attachmentFields(record));
+    await dismantle(standInForRecord(record, call.steps), { ...deps, log }, record);
+    log.info({}, 'GC removed an attachment');
   };
   // A runtime that sets CNI_CONTAINERID for a GC has put this call itself into the container's queue.
   await (containerId === call.request.containerId ? task() : deps.queue.run(containerId, task));

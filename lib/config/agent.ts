@@ -63,6 +63,10 @@ export const agentConfigSchema = z.strictObject({
   tunDevice: z
     ._default(absolutePath, '/dev/net/tun')
     .check(z.describe('device node handed to pods for their taps')),
+  metricsAddress: z
+    ._default(z.nullable(z.string().check(z.regex(/^[0-9a-fA-F.:]+$/))), '127.0.0.1')
+    .check(z.describe('IP address for metrics, health and readiness by HTTP; null: none')),
+  metricsPort: integerField(0, 65_535, 9808, 'TCP port for these; 0: any free one, named in the log'),
   reconcileSeconds: integerField(1, 3600, 60, 'pause between two looks for what no pod owns any more'),
 });
 

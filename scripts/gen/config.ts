@@ -18,6 +18,8 @@ const roles = {
 /** The part of JSON Schema that our schemas use. */
 const plainFieldSchema = z.object({
   type: z.string().optional(),
+  /** Of a value that may be null. */
+  anyOf: z.array(z.object({ type: z.string() })).optional(),
   enum: z.array(z.string()).optional(),
   items: z.object({ type: z.string() }).optional(),
   minimum: z.number().optional(),
@@ -51,6 +53,7 @@ function limit(value: number | undefined): number | undefined {
 function kindOf(field: PlainField): string {
   if (field.enum !== undefined) return field.enum.map((value) => `\`${value}\``).join(', ');
   if (field.items !== undefined) return `list of ${field.items.type}`;
+  if (field.anyOf !== undefined) return field.anyOf.map(({ type }) => type).join(' or ');
   const [low, high] = [limit(field.minimum), limit(field.maximum)];
   const range = low === undefined && high === undefined ? '' : `, ${low ?? '…'} to ${high ?? '…'}`;
   return `${field.type ?? 'any'}${range}`;

@@ -62,6 +62,7 @@ export class RealNode {
   /** Starts `usvhost` with this node's root; ended with the node. */
   command(...args: readonly string[]): Program {
     const owner = {
+      USVHOST_AGENT_METRICS_ADDRESS: 'null',
       USVHOST_AGENT_POD_DIR_UID: process.getuid?.(),
       USVHOST_AGENT_POD_DIR_GID: process.getgid?.(),
     };

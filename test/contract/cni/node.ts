@@ -98,18 +98,25 @@ export class TestNode {
     return this.#switch;
   }
 
+  /** Where the agent serves metrics. */
+  get status(): AgentDaemon['status'] {
+    return this.#agent?.status;
+  }
+
   /** `hands` wraps the steps of each call. */
   async startAgent(
     options: {
       readonly bootId?: string;
       readonly hands?: AgentDeps['hands'];
       readonly reconcileSeconds?: number;
+      readonly log?: AgentDeps['log'];
+      /** Fields of the configuration, over the defaults. */
+      readonly config?: object;
     } = {},
   ): Promise<void> {
-    const { reconcileSeconds, ...deps } = options;
-    const log = pino({ level: process.env['USVHOST_LOG'] ?? 'silent' });
-    this.#agent = await startAgent(agentConfig(this.root, { reconcileSeconds }), {
-      log,
+    const { reconcileSeconds, config = {}, ...deps } = options;
+    this.#agent = await startAgent(agentConfig(this.root, { reconcileSeconds, ...config }), {
+      log: pino({ level: process.env['USVHOST_LOG'] ?? 'silent' }),
       bootId: 'boot-1',
       ...deps,
     });

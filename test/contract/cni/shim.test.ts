@@ -56,7 +56,7 @@ onNode('the shim', () => {
       queue: new KeyedQueue(),
       handle: async (_, steps) => {
         await act(steps).then(done.resolve, done.reject);
-        return { exitCode: 0, stdout: '' };
+        return { exitCode: 0, stdout: '', result: 'OK' };
       },
     });
     try {

@@ -25,6 +25,7 @@ beforeEach(async () => {
   streams = [];
   pool = new DevicePool({ prefix: 'port-', count: 64 });
   plugin = createPluginServer({
+    resourceName: 'usvhost.io/port',
     pool,
     allocate: () => [],
     isVacant: () => true,

@@ -25,6 +25,7 @@ async function start(requestMillis = 200): Promise<CniServer> {
   const handle = async (request: wire.ShimRequest) => ({
     exitCode: 3,
     stdout: `hello ${request.containerId}`,
+    result: 'OK' as const,
   });
   return startCniServer({ socketPath, handle, log, queue: new KeyedQueue(), maxCalls: 4, requestMillis });
 }
