@@ -8,6 +8,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Attachment, AttachmentKey, AttachmentState, AttachmentStore } from '../cni/attachment.ts';
+import type { PortOptions } from '../cni/port-options.ts';
 import { usvFailure } from '../lib/errors.ts';
 
 /** Each entry leads from the schema of its index to the next one; SQLite's user_version says where a file is. */
@@ -37,6 +38,7 @@ const migrations = [
   ALTER TABLE attachments ADD COLUMN runtime_ifname TEXT;
   UPDATE attachments SET runtime_ifname = ifname;`,
   'ALTER TABLE attachments ADD COLUMN device_info TEXT;',
+  'ALTER TABLE attachments ADD COLUMN port_options TEXT;',
 ];
 
 export interface AttachmentsOptions {
@@ -47,14 +49,14 @@ export interface AttachmentsOptions {
 }
 
 const putSql = `INSERT INTO attachments (container_id, ifname, port, device, network, netns, mac, mtu, endpoint, state,
-    ipam_config, boot_id, pod_role, pod_uid, pod_namespace, pod_name, runtime_ifname, device_info)
+    ipam_config, boot_id, pod_role, pod_uid, pod_namespace, pod_name, runtime_ifname, device_info, port_options)
   VALUES (:containerId, :ifname, :port, :device, :network, :netns, :mac, :mtu, :endpoint, :state,
-    :ipamConfig, :bootId, :podRole, :podUid, :podNamespace, :podName, :runtimeIfname, :deviceInfo)
+    :ipamConfig, :bootId, :podRole, :podUid, :podNamespace, :podName, :runtimeIfname, :deviceInfo, :portOptions)
   ON CONFLICT (container_id, ifname) DO UPDATE SET port = excluded.port, device = excluded.device,
     network = excluded.network, netns = excluded.netns, mac = excluded.mac, mtu = excluded.mtu,
     endpoint = excluded.endpoint, state = excluded.state, ipam_config = excluded.ipam_config,
     pod_role = excluded.pod_role, pod_uid = excluded.pod_uid, pod_namespace = excluded.pod_namespace, pod_name = excluded.pod_name,
-    runtime_ifname = excluded.runtime_ifname, device_info = excluded.device_info`;
+    runtime_ifname = excluded.runtime_ifname, device_info = excluded.device_info, port_options = excluded.port_options`;
 
 type Row = Readonly<Record<string, string | number | bigint | Uint8Array | null>>;
 
@@ -125,7 +127,8 @@ export class Attachments implements AttachmentStore {
   }
 
   put(a: Attachment): void {
-    this.#db.prepare(putSql).run({ ...a, bootId: this.#bootId });
+    const portOptions = a.portOptions === undefined ? null : JSON.stringify(a.portOptions);
+    this.#db.prepare(putSql).run({ ...a, portOptions, bootId: this.#bootId });
     this.#db.prepare('DELETE FROM buried_ports WHERE port = ?').run(a.port);
   }
 
@@ -187,6 +190,7 @@ function textOrNull(row: Row, key: string): string | null {
 }
 
 function toAttachment(row: Row): Attachment {
+  const options = textOrNull(row, 'port_options');
   return {
     containerId: text(row, 'container_id'),
     ifname: text(row, 'ifname'),
@@ -198,6 +202,7 @@ function toAttachment(row: Row): Attachment {
     mtu: Number(row['mtu']),
     endpoint: text(row, 'endpoint') === 'socket' ? 'socket' : 'tap',
     podRole: text(row, 'pod_role') === 'server' ? 'server' : 'client',
+    ...(options === null ? {} : { portOptions: JSON.parse(options) as PortOptions }),
     state: stateOf(text(row, 'state')),
     ipamConfig: textOrNull(row, 'ipam_config'),
     podUid: textOrNull(row, 'pod_uid'),

@@ -19,12 +19,12 @@ import { Attachments } from './attachments.ts';
 import { Leftovers } from './leftovers.ts';
 import { createAgentMetrics } from './metrics.ts';
 import { isNamespaceGone } from './namespaces.ts';
+import { nodeSwitchOf } from './node-switch-of.ts';
 import { PortKeeper } from './port-keeper.ts';
 import { PortStates } from './port-states.ts';
 import { lookAtParts } from './readiness.ts';
 import { startReconciler } from './start-reconciler.ts';
 import { StatusServer, type StatusServerOptions } from './status-server.ts';
-import { SwitchClient } from './switch-client.ts';
 import { Tombstones } from './tombstones.ts';
 
 export interface AgentDeps {
@@ -76,8 +76,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     makeDirectories(paths);
     const metrics = createAgentMetrics();
     const queue = new KeyedQueue();
-    const switchClient = new SwitchClient({ socketPath: paths.switchSocket });
-    undo.push(() => switchClient.close());
+    const nodeSwitch = nodeSwitchOf(config);
+    undo.push(() => nodeSwitch.close());
     const podResources = new PodResources({
       socketPath: paths.podResourcesSocket,
       resourceName: config.resourceName,
@@ -88,7 +88,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     const cniDeps = {
       root: config.root,
       store,
-      switchPorts: switchClient,
+      switchPorts: nodeSwitch,
       leadDevice: (device: string) => leadDevice(paths, device) ?? device,
       devicesOfPod: (namespace: string, name: string) => podResources.devicesOfPod(namespace, name),
       isNamespaceGone,
@@ -102,7 +102,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       tombstones,
       leftovers,
       queue,
-      switchPorts: switchClient,
+      switchPorts: nodeSwitch,
       listPods: () => podResources.listPods(),
       log,
       observer: metrics.cleanup,
@@ -112,9 +112,9 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     const keeper = new PortKeeper({
       store,
       queue,
-      switchClient,
+      nodeSwitch,
       log,
-      onEvent: (event) => ports.apply(event),
+      observer: ports,
       onHealth: (reachable) => {
         if (!reachable) ports.clear();
         log.info({ reachable }, 'switch');

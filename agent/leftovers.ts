@@ -11,7 +11,7 @@ import type { KeyedQueue } from '../cni/keyed-queue.ts';
 import { type Steps, unless } from '../cni/session.ts';
 import type { ShimRequest } from '../cni/shim-protocol.ts';
 import { standInForRecord, standInForRequest } from '../cni/stand-in.ts';
-import { del, dismantle } from '../cni/verbs/del.ts';
+import { del, dismantle, removePort } from '../cni/verbs/del.ts';
 import { UsvhostError } from '../lib/errors.ts';
 import type { Attachments } from './attachments.ts';
 import type { CleanupObserver } from './cleanup-observer.ts';
@@ -59,6 +59,7 @@ export class Leftovers {
   readonly #now: () => number;
   readonly #failed = new Map<string, { readonly times: number; readonly notBefore: number }>();
   #mounts = new Map<string, OrphanMount>();
+  #ports: ReadonlySet<string> = new Set();
 
   constructor(options: LeftoversOptions) {
     this.#options = options;
@@ -68,6 +69,11 @@ export class Leftovers {
   /** The mounts that the reconciler has found; replaces those of before. */
   setMounts(mounts: readonly OrphanMount[]): void {
     this.#mounts = new Map(mounts.map((mount) => [`${mount.device}/${mount.ifname}`, mount]));
+  }
+
+  /** Ports of nobody whose directory is a file system of its own; replaces those of before. */
+  setPorts(ports: readonly string[]): void {
+    this.#ports = new Set(ports);
   }
 
   /** Does what it can with the hands of a call; to be called in that call's turn of the queue, before the call itself. */
@@ -123,7 +129,8 @@ export class Leftovers {
     // While the namespace exists, the tap in it is for the pod's own DEL.
     const going = store.listDeleting().filter(({ netns }) => !exists(netns));
     const mounts = [...this.#mounts.values()].map((mount) => this.#unmounting(mount));
-    return [...written, ...going.map((record) => this.#going(record)), ...mounts];
+    const ports = [...this.#ports].map((port) => this.#clearing(port));
+    return [...written, ...going.map((record) => this.#going(record)), ...mounts, ...ports];
   }
 
   #buried({ name, request, key }: Tombstone): Chore {
@@ -157,5 +164,17 @@ export class Leftovers {
       await unless(['ENOENT', 'ENOTEMPTY', 'ENOTDIR', 'EBUSY'], steps.rmdir(podPort));
     };
     return { id: `mount ${place}`, containerId: `mount ${place}`, fields: { device, ifname }, run };
+  }
+
+  #clearing(port: string): Chore {
+    const { cni } = this.#options;
+    const { portDir } = attachmentPaths(port, 'x', 'x');
+    const run: Chore['run'] = async (steps, deps) => {
+      this.#ports = new Set([...this.#ports].filter((each) => each !== port));
+      if (cni.store.list().some((record) => record.port === port)) return;
+      await unless(['EINVAL', 'ENOENT'], steps.unmount(portDir));
+      await removePort(steps, deps, port);
+    };
+    return { id: `port ${port}`, containerId: `port ${port}`, fields: { port }, run };
   }
 }

@@ -27,8 +27,27 @@ export function orphanMounts(
 export function boundPorts(mountinfo: string): Set<string> {
   const ports = mountinfo.split('\n').flatMap((line) => {
     // The fourth field is the directory that the mount shows.
-    const name = /\/ports\/(p[0-9a-f]{14})(?:\/\/deleted)?$/.exec(line.split(' ')[3] ?? '')?.[1];
-    return name === undefined ? [] : [name];
+    const shown = /\/ports\/(p[0-9a-f]{14})(?:\/\/deleted)?$/.exec(line.split(' ')[3] ?? '')?.[1];
+    const own = ownFileSystem(line);
+    // One of its own shows its top everywhere, also in its first place.
+    return shown ?? (own?.bound === true ? own.port : undefined) ?? [];
   });
   return new Set(ports);
+}
+
+/** Ports that have a file system of their own (cni/port-directory.ts), and no record. */
+export function orphanPorts(mountinfo: string, records: readonly Pick<Attachment, 'port'>[]): string[] {
+  const held = new Set(records.map(({ port }) => port));
+  const found = mountinfo.split('\n').flatMap((line) => {
+    const own = ownFileSystem(line);
+    return own === undefined || own.bound || held.has(own.port) ? [] : [own.port];
+  });
+  return [...new Set(found)];
+}
+
+/** The port of a mount of a port's own file system, by its source; `bound`: the mount is not the port's directory. */
+function ownFileSystem(line: string): { readonly port: string; readonly bound: boolean } | undefined {
+  const port = / - tmpfs (p[0-9a-f]{14}) /.exec(line)?.[1];
+  if (port === undefined) return undefined;
+  return { port, bound: line.split(' ')[4]?.endsWith(`/ports/${port}`) !== true };
 }

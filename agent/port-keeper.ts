@@ -6,35 +6,26 @@
 // other clients of the switch have ports too.
 
 import type { Attachment } from '../cni/attachment.ts';
-import type { WantedPort } from '../cni/call.ts';
 import type { KeyedQueue } from '../cni/keyed-queue.ts';
+import { wantedPort } from '../cni/wanted-port.ts';
+import { type Backoff, createBackoff } from '../lib/backoff.ts';
 import { UsvhostError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
-import type { PortEvent__Output } from '../proto/gen/usvhost/switch/v1/PortEvent.ts';
 import type { Attachments } from './attachments.ts';
-
-/** The stream of events as the keeper needs it. */
-export interface PortWatch {
-  on(event: 'data', listener: (event: PortEvent__Output) => void): unknown;
-  on(event: 'error' | 'end', listener: (error?: unknown) => void): unknown;
-  cancel(): void;
-}
+import type { NodeSwitch } from './node-switch.ts';
+import type { PortStates } from './port-states.ts';
 
 export interface PortKeeperOptions {
   readonly store: Pick<Attachments, 'get' | 'list' | 'buriedPorts' | 'forgetBuriedPort'>;
   /** The queue of the CNI calls by container: a port is added between them, never behind the back of a DEL. */
   readonly queue: KeyedQueue;
-  readonly switchClient: {
-    watch(): PortWatch;
-    addPort(port: WantedPort): Promise<void>;
-    removePort(name: string): Promise<boolean>;
-  };
+  readonly nodeSwitch: Pick<NodeSwitch, 'watch' | 'addPort' | 'removePort'>;
   readonly log: Logger;
   /** Told when the switch comes and goes; first call when it is first known. */
   readonly onHealth?: (reachable: boolean) => void;
-  /** Told of each event of the switch. */
-  readonly onEvent?: (event: PortEvent__Output) => void;
-  /** Pause before the stream is opened again after it broke. Default 50. */
+  /** Told which ports there are, and of each change. */
+  readonly observer?: Pick<PortStates, 'replace' | 'change'>;
+  /** First pause before the switch is watched again after it was lost; it doubles up to a second. Default 50. */
   readonly retryMillis?: number;
   /** Pause before what the switch refused is tried again. Default 5000. */
   readonly refusedMillis?: number;
@@ -42,7 +33,8 @@ export interface PortKeeperOptions {
 
 export class PortKeeper {
   readonly #options: PortKeeperOptions;
-  #watch: PortWatch | undefined;
+  readonly #backoff: Backoff;
+  #watch: { cancel(): void } | undefined;
   #timer: NodeJS.Timeout | undefined;
   #refused: NodeJS.Timeout | undefined;
   #reachable: boolean | undefined;
@@ -51,6 +43,7 @@ export class PortKeeper {
 
   constructor(options: PortKeeperOptions) {
     this.#options = options;
+    this.#backoff = createBackoff({ initialMillis: options.retryMillis ?? 50, maxMillis: 1000 });
     this.#open();
   }
 
@@ -68,19 +61,25 @@ export class PortKeeper {
   }
 
   #open(): void {
-    const watch = this.#options.switchClient.watch();
-    this.#watch = watch;
-    watch.on('data', (event) => {
-      this.#options.onEvent?.(event);
-      const { snapshot } = event;
-      if (snapshot === null || snapshot === undefined) return;
-      this.#health(true);
-      const names = new Set(snapshot.ports.map(({ spec }) => spec?.name ?? ''));
-      this.#schedule(names);
+    // What a watch says after it was lost belongs to nobody.
+    let over = false;
+    this.#watch = this.#options.nodeSwitch.watch({
+      present: (ports) => {
+        if (over || this.#closed) return;
+        this.#options.observer?.replace(ports);
+        this.#backoff.reset();
+        this.#health(true);
+        this.#schedule(new Set(ports.keys()));
+      },
+      changed: (name, state) => {
+        if (!over) this.#options.observer?.change(name, state);
+      },
+      lost: (reason) => {
+        if (over || this.#closed) return;
+        over = true;
+        this.#lost(reason);
+      },
     });
-    // A broken stream says so by an error and then an end, or by either.
-    watch.on('error', (error) => this.#broken(watch, error));
-    watch.on('end', () => this.#broken(watch, 'the stream ended'));
   }
 
   #schedule(present: ReadonlySet<string>): void {
@@ -94,12 +93,10 @@ export class PortKeeper {
     });
   }
 
-  #broken(watch: PortWatch, error: unknown): void {
-    if (this.#closed || this.#watch !== watch) return;
-    this.#watch = undefined;
-    if (this.#reachable !== false) this.#options.log.warn({ error: String(error) }, 'the switch is gone');
+  #lost(reason: unknown): void {
+    if (this.#reachable !== false) this.#options.log.warn({ error: String(reason) }, 'the switch is gone');
     this.#health(false);
-    this.#timer = setTimeout(() => this.#open(), this.#options.retryMillis ?? 50);
+    this.#timer = setTimeout(() => this.#open(), this.#backoff.next());
   }
 
   #health(reachable: boolean): void {
@@ -109,11 +106,11 @@ export class PortKeeper {
   }
 
   async #reconcile(present: ReadonlySet<string>): Promise<boolean> {
-    const { store, switchClient, log } = this.#options;
+    const { store, nodeSwitch, log } = this.#options;
     const missing = store.list().filter(({ port }) => !present.has(port));
     const added = missing.map((attachment) => this.#add(attachment));
     const buried = store.buriedPorts().map(async (port) => {
-      const gone = await this.#attempt(`remove ${port}`, () => switchClient.removePort(port));
+      const gone = await this.#attempt(`remove ${port}`, () => nodeSwitch.removePort(port));
       if (gone) store.forgetBuriedPort(port);
       return gone;
     });
@@ -123,12 +120,11 @@ export class PortKeeper {
   }
 
   #add(attachment: Attachment): Promise<boolean> {
-    const { store, switchClient, queue } = this.#options;
+    const { store, nodeSwitch, queue } = this.#options;
     return queue.run(attachment.containerId, async () => {
       const now = store.get(attachment);
       if (now?.state !== 'ready') return true;
-      const { port: name, mac, mtu, podRole } = now;
-      return this.#attempt(`add ${name}`, () => switchClient.addPort({ name, mac, mtu, podRole }));
+      return this.#attempt(`add ${now.port}`, () => nodeSwitch.addPort(wantedPort(now)));
     });
   }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How many ports of the switch are in which state, from its stream of events.
-
-import type { PortEvent__Output } from '../proto/gen/usvhost/switch/v1/PortEvent.ts';
+// How many ports of the switch are in which state, from what a watch of the switch says (agent/node-switch.ts).
 
 /** What proto/switch.proto says a port can be in. */
 const states = ['listening', 'connecting', 'handshake', 'up'] as const;
@@ -10,12 +8,16 @@ const states = ['listening', 'connecting', 'handshake', 'up'] as const;
 export class PortStates {
   readonly #states = new Map<string, string>();
 
-  apply({ snapshot, changed, removed }: PortEvent__Output): void {
-    if (snapshot) this.#states.clear();
-    for (const { spec, state } of [...(snapshot?.ports ?? []), ...(changed?.port ? [changed.port] : [])]) {
-      this.#states.set(spec?.name ?? '', state);
-    }
-    if (removed) this.#states.delete(removed);
+  /** These are all ports, by name. */
+  replace(ports: ReadonlyMap<string, string>): void {
+    this.#states.clear();
+    for (const [name, state] of ports) this.#states.set(name, state);
+  }
+
+  /** One port has come, changed, or, with an undefined state, gone. */
+  change(name: string, state: string | undefined): void {
+    if (state === undefined) this.#states.delete(name);
+    else this.#states.set(name, state);
   }
 
   /** Nothing is known any more: the stream has ended. */

@@ -14,7 +14,7 @@ import type { Logger } from '../lib/log.ts';
 import { isAttachmentPort } from '../lib/names.ts';
 import type { CleanupObserver } from './cleanup-observer.ts';
 import type { Leftovers } from './leftovers.ts';
-import { boundPorts, orphanMounts } from './orphan-mounts.ts';
+import { boundPorts, orphanMounts, orphanPorts } from './orphan-mounts.ts';
 import { exists, type ReleaseDeps, release, releasePort } from './release.ts';
 import { Suspects } from './suspects.ts';
 import type { Tombstone, Tombstones } from './tombstones.ts';
@@ -25,7 +25,7 @@ export interface ReconcilerOptions {
   readonly podsDir: string;
   readonly store: ReleaseDeps['store'] & Pick<AttachmentStore, 'get' | 'list'>;
   readonly tombstones: Pick<Tombstones, 'list' | 'remove'>;
-  readonly leftovers: Pick<Leftovers, 'setMounts'>;
+  readonly leftovers: Pick<Leftovers, 'setMounts' | 'setPorts'>;
   /** The queue of the CNI calls by container: nothing is released in the middle of one. */
   readonly queue: KeyedQueue;
   readonly switchPorts: ReleaseDeps['switchPorts'] & { portNames(): Promise<string[]> };
@@ -48,6 +48,7 @@ export class Reconciler {
   readonly #attachments: Suspects;
   readonly #ports: Suspects;
   readonly #mounts: Suspects;
+  readonly #portDirectories: Suspects;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #again = false;
@@ -63,6 +64,7 @@ export class Reconciler {
     this.#attachments = suspects();
     this.#ports = suspects();
     this.#mounts = suspects();
+    this.#portDirectories = suspects();
   }
 
   /** Asks for a pass now, and for one after each interval. While one runs, one more follows. */
@@ -181,6 +183,8 @@ export class Reconciler {
       await releasePort(port, this.#options);
       observer?.acted('port');
     }
+    const unbound = orphanPorts(readMounts(), store.list()).filter((port) => !bound.has(port));
+    this.#options.leftovers.setPorts([...this.#portDirectories.confirm(unbound)]);
   }
 }
 

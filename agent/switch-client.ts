@@ -3,14 +3,10 @@
 // The agent's client of the switch: the calls of the CNI verbs, each with a deadline, and the stream the port keeper
 // reads. It keeps no state about ports.
 
-import {
-  type ClientReadableStream,
-  type ClientUnaryCall,
-  Metadata,
-  type requestCallback,
-} from '@grpc/grpc-js';
-import { portSocketMode, type SwitchPort, type SwitchPorts, type WantedPort } from '../cni/call.ts';
-import { usvFailure } from '../lib/errors.ts';
+import { type ClientUnaryCall, Metadata, type requestCallback } from '@grpc/grpc-js';
+import { portSocketMode, type SwitchPort, type WantedPort } from '../cni/call.ts';
+import { type PortAbilities, usvhostAbilities } from '../cni/port-options.ts';
+import { usvError, usvFailure } from '../lib/errors.ts';
 import { unary } from '../proto/call.ts';
 import type { ListPortsResponse__Output } from '../proto/gen/usvhost/switch/v1/ListPortsResponse.ts';
 import type { PortEvent__Output } from '../proto/gen/usvhost/switch/v1/PortEvent.ts';
@@ -18,6 +14,7 @@ import type { RemovePortResponse__Output } from '../proto/gen/usvhost/switch/v1/
 import { Switch } from '../proto/load.ts';
 import type { Peer } from '../proto/status.ts';
 import { dial } from '../proto/unix.ts';
+import type { NodeSwitch, PresenceListener } from './node-switch.ts';
 
 /** The pod's end may run as any user; the directory decides who reaches the socket, or may make it. */
 const modes = { client: portSocketMode, server: 0o777 } as const;
@@ -32,7 +29,8 @@ export interface SwitchClientOptions {
   readonly connectMillis?: number;
 }
 
-export class SwitchClient implements SwitchPorts {
+export class SwitchClient implements NodeSwitch {
+  readonly abilities: PortAbilities = usvhostAbilities;
   readonly #client: InstanceType<typeof Switch>;
   readonly #peer: Peer;
   readonly #deadlineMillis: number;
@@ -45,7 +43,12 @@ export class SwitchClient implements SwitchPorts {
     this.#connectMillis = options.connectMillis ?? 250;
   }
 
-  async addPort({ name, mac, mtu, podRole }: WantedPort): Promise<void> {
+  async addPort({ name, mac, mtu, podRole, options }: WantedPort): Promise<void> {
+    // Of a record that was made with another switch.
+    if (options !== undefined) {
+      const what = `the port ${name} of the switch usvhost`;
+      throw usvError('USV_CNI_FIELD', { what, expected: 'no options', got: Object.keys(options).join(', ') });
+    }
     const spec = { name, mac, mtu, socket_mode: modes[podRole], role: switchRoles[podRole] };
     await this.#call((deadline, done) => this.#client.AddPort(spec, { deadline }, done));
   }
@@ -80,9 +83,19 @@ export class SwitchClient implements SwitchPorts {
     await this.#list();
   }
 
-  /** Opens the stream of port events; it waits for a switch that is not there yet. */
-  watch(): ClientReadableStream<PortEvent__Output> {
-    return this.#client.WatchPorts({}, new Metadata({ waitForReady: true }));
+  /** Reads the stream of port events; it waits for a switch that is not there yet. */
+  watch(listener: PresenceListener): { cancel(): void } {
+    const stream = this.#client.WatchPorts({}, new Metadata({ waitForReady: true }));
+    stream.on('data', ({ snapshot, changed, removed }: PortEvent__Output) => {
+      if (snapshot)
+        listener.present(new Map(snapshot.ports.map((port) => [port.spec?.name ?? '', port.state])));
+      if (changed?.port) listener.changed(changed.port.spec?.name ?? '', changed.port.state);
+      if (removed) listener.changed(removed, undefined);
+    });
+    // A broken stream says so by an error and then an end, or by either.
+    stream.on('error', (error) => listener.lost(error));
+    stream.on('end', () => listener.lost('the stream ended'));
+    return stream;
   }
 
   close(): void {

@@ -5,6 +5,7 @@
 
 import { hostPaths, portName } from '../lib/names.ts';
 import type { PodIdentity } from './pod-identity.ts';
+import type { PortOptions } from './port-options.ts';
 
 export interface AttachmentKey {
   readonly containerId: string;
@@ -28,6 +29,8 @@ export interface Attachment extends AttachmentKey, PodIdentity {
   readonly mtu: number;
   readonly endpoint: 'tap' | 'socket';
   readonly podRole: PodRole;
+  /** What the network asked of the switch besides; absent: nothing. */
+  readonly portOptions?: PortOptions | undefined;
   readonly state: AttachmentState;
   /** Text of the configuration that the IPAM plugin got, for its DEL; null without IPAM. */
   readonly ipamConfig: string | null;

@@ -4,11 +4,13 @@
 // the store and the switch.
 
 import type { ErrorCode } from '../lib/errors.ts';
-import type { AttachmentStore, PodRole } from './attachment.ts';
+import type { AttachmentKey, AttachmentStore, PodRole } from './attachment.ts';
 import type { AttachmentLog, CallLog } from './call-log.ts';
 import type { CniVersion } from './config.ts';
 import type { Command } from './environment.ts';
 import type { KeyedQueue } from './keyed-queue.ts';
+import type { PodIdentity } from './pod-identity.ts';
+import type { PortAbilities, PortOptions } from './port-options.ts';
 import type { Steps } from './session.ts';
 import type { Behalf, ShimRequest } from './shim-protocol.ts';
 
@@ -18,6 +20,10 @@ export interface WantedPort {
   readonly mac: string;
   readonly mtu: number;
   readonly podRole: PodRole;
+  /** Only what the switch's abilities have. */
+  readonly options?: PortOptions;
+  /** Whose it is, for people who look at the switch. */
+  readonly holder?: AttachmentKey & PodIdentity;
 }
 
 /** A port as the switch has it. */
@@ -33,6 +39,8 @@ export interface SwitchPort {
   readonly connections: number;
   /** Why the last connection ended, `<USV code>: text`; empty when there is nothing to say. */
   readonly lastError: string;
+  /** Where the switch has VLANs and the port is in one. */
+  readonly vlan?: number;
 }
 
 /** Mode of a port's socket: the pod's end may run as any user, and the directory decides who reaches the socket. */
@@ -40,6 +48,7 @@ export const portSocketMode = 0o666;
 
 /** The switch as the verbs see it. Each call throws USV_SWITCH_UNREACHABLE when nobody answers in time. */
 export interface SwitchPorts {
+  readonly abilities: PortAbilities;
   /** Idempotent. Throws USV_PORT_OCCUPIED when the name or the MAC is in use otherwise. */
   addPort(port: WantedPort): Promise<void>;
   /** True when there was such a port. */

@@ -8,6 +8,7 @@ import { UsvhostError, usvError } from '../lib/errors.ts';
 import { checkDevice, checkIfname } from '../lib/names.ts';
 import { contains, parseAddress, parseCidr } from './addresses.ts';
 import { deviceInfoName } from './device-info.ts';
+import { bandwidthSchema, trunkSchema, vlanSchema } from './port-options.ts';
 
 /** Versions of the CNI specification, oldest first; native/shim/cni_output.cc prints the same list. */
 export const supportedVersions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
@@ -74,8 +75,18 @@ const schema = z.strictObject({
     ),
   podRole: z
     .enum(['client', 'server'])
-    .default('client')
-    .describe("The pod's role on the socket: `client` connects, `server` listens and the switch connects."),
+    .optional()
+    .describe(
+      "The pod's role on the socket: `client` connects, `server` listens and the switch connects. Default `client`, with Open vSwitch `server`, the only one there.",
+    ),
+  vlan: vlanSchema
+    .optional()
+    .describe('VLAN of the untagged frames of the pod, 1 to 4094. Open vSwitch only.'),
+  trunk: trunkSchema
+    .optional()
+    .describe(
+      'VLANs that the pod uses with tags, `[{"id": 5}, {"minID": 10, "maxID": 12}]`. Open vSwitch only.',
+    ),
   ifName: ifname
     .optional()
     .describe('Interface to make when it is not CNI_IFNAME, as behind another plugin in a list.'),
@@ -112,6 +123,7 @@ const schema = z.strictObject({
       ips: cidrs.optional(),
       deviceID: device.optional(),
       CNIDeviceInfoFile: deviceInfoFile.optional(),
+      bandwidth: bandwidthSchema.optional(),
     })
     .optional(),
   args: z.looseObject({}).optional(),

@@ -57,6 +57,8 @@ export interface Steps {
   bindReadOnly(source: string, target: string): Promise<void>;
   /** The same for a directory into which the pod may write. */
   bindWritable(source: string, target: string): Promise<void>;
+  /** Lays an empty tmpfs over a directory; nobody who goes through it follows a symbolic link in it. */
+  mountSmallFs(path: string, spec: wire.SmallFsSpec): Promise<void>;
   unmount(path: string): Promise<void>;
   stat(path: string): Promise<wire.StatInfo>;
   tapAdd(tap: wire.TapSpec): Promise<void>;
@@ -142,6 +144,11 @@ export class ShimSession implements Steps {
   async #bind(source: string, target: string, options: { readonly readOnly: boolean }): Promise<void> {
     const body = wire.encodeBind(source, target, options);
     await this.#step('bind', { code: 'USV_IO', doing: `bind ${source} at ${target}`, body });
+  }
+
+  async mountSmallFs(path: string, spec: wire.SmallFsSpec): Promise<void> {
+    const body = wire.encodeSmallFs(path, spec);
+    await this.#step('smallFs', { code: 'USV_IO', doing: `mount a tmpfs at ${path}`, body });
   }
 
   async unmount(path: string): Promise<void> {

@@ -22,6 +22,7 @@ export const frameKinds = {
   bind: 20,
   unmount: 21,
   stat: 22,
+  smallFs: 23,
   deviceInfoWrite: 24,
   deviceInfoUnlink: 25,
   tapAdd: 32,
@@ -192,6 +193,23 @@ export function encodeBind(
 ): Buffer {
   const body = texts(4, [pathBytes, source], [pathBytes, target]);
   body.writeUInt32LE(readOnly ? 1 : 0, 2 * pathBytes);
+  return body;
+}
+
+/** A tmpfs for a directory that a pod may write into. */
+export interface SmallFsSpec {
+  /** Of its root directory, which is root's. */
+  readonly mode: number;
+  readonly bytes: number;
+  /** The root directory is one. */
+  readonly inodes: number;
+}
+
+export function encodeSmallFs(path: string, { mode, bytes, inodes }: SmallFsSpec): Buffer {
+  const body = texts(12, [pathBytes, path]);
+  body.writeUInt32LE(mode, pathBytes);
+  body.writeUInt32LE(bytes, pathBytes + 4);
+  body.writeUInt32LE(inodes, pathBytes + 8);
   return body;
 }
 

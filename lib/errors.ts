@@ -204,6 +204,14 @@ export const errorTable = {
     grpc: 'FAILED_PRECONDITION',
     exit: 1,
   },
+  USV_OVS: {
+    cause:
+      'Open vSwitch cannot do what the node agent asked for: no bridge, no DPDK, or a port that it cannot make.',
+    next: 'The message has the words of Open vSwitch; the page on Open vSwitch says how a node is set up.',
+    cni: 121,
+    grpc: 'FAILED_PRECONDITION',
+    exit: 1,
+  },
   USV_DEVICE_UNKNOWN: {
     cause: 'The device that a pod should hold was not allocated by this node, or is not named.',
     next: 'Request usvhost.io/port in the pod and let Multus pass the device id, or set deviceID.',

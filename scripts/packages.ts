@@ -60,6 +60,10 @@ export const peers = {
   runc: { package: 'runc', ...program('runc') },
   busybox: { package: 'busybox-static', ...program('busybox') },
   nft: { package: 'nftables', ...program('nft') },
+  'ovs-vswitchd-dpdk': {
+    package: 'openvswitch-switch-dpdk',
+    ...file('/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk'),
+  },
   openssl: { package: 'openssl', ...program('openssl') },
 } as const satisfies Readonly<Record<string, Peer>>;
 

@@ -16,7 +16,9 @@ import { deviceInfoDocument, deviceInfoName } from '../device-info.ts';
 import { readArgs, readAttachment, readNetns } from '../environment.ts';
 import { type Delegation, ipamAdd, ipamDel } from '../ipam.ts';
 import { namedPod, podOf } from '../pod-identity.ts';
+import { makePortDirectory } from '../port-directory.ts';
 import { portDocument } from '../port-document.ts';
+import { podRoleOf, portOptionsOf } from '../port-options.ts';
 import {
   type CniIp,
   type CniResult,
@@ -29,6 +31,7 @@ import { errnoOf, type Steps, unless } from '../session.ts';
 import type { StatInfo } from '../shim-protocol.ts';
 import { standInForRecord } from '../stand-in.ts';
 import { UndoStack } from '../undo.ts';
+import { wantedPort } from '../wanted-port.ts';
 import { dismantle, removePort } from './del.ts';
 
 interface Plan {
@@ -58,10 +61,12 @@ export async function add(call: Call, deps: VerbDeps): Promise<Record<string, un
 
   const undo = new UndoStack();
   try {
+    undo.push('port of the switch and its directory', () => removePort(call.steps, deps, attachment.port));
+    await makePortDirectory(call.steps, deps.switchPorts, attachment.port);
     // The switch makes the port while the address plugin runs: neither needs the other.
     const [addresses] = await bothEnded(
       lease(call.steps, plan, undo),
-      makePort(call.steps, deps, plan, undo),
+      deps.switchPorts.addPort(wantedPort(attachment)),
     );
     await writePort(call.steps, deps, plan, addresses);
     await bindPort(call.steps, attachment, undo);
@@ -112,7 +117,8 @@ async function makePlan(call: Call, deps: CniDeps): Promise<Plan | PassedOn> {
       mac: config.runtimeConfig?.mac ?? config.mac ?? derivedMac(key.containerId, ifname),
       mtu: config.mtu,
       endpoint: config.endpoint,
-      podRole: config.podRole,
+      podRole: podRoleOf(config, deps.switchPorts.abilities),
+      portOptions: portOptionsOf(config, deps.switchPorts.abilities),
       state: 'adding',
       ipamConfig: delegation === undefined ? null : JSON.stringify(call.input),
       deviceInfo: deviceInfoName(config.runtimeConfig?.CNIDeviceInfoFile ?? '') ?? null,
@@ -192,13 +198,6 @@ async function lease(steps: Steps, { config, delegation }: Plan, undo: UndoStack
 async function bothEnded<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
   await Promise.allSettled([first, second]);
   return Promise.all([first, second]);
-}
-
-// Uses no step of the shim, whose hands are with the address plugin meanwhile.
-async function makePort(steps: Steps, deps: CniDeps, { attachment }: Plan, undo: UndoStack): Promise<void> {
-  const { port, mac, mtu, podRole } = attachment;
-  undo.push('port of the switch', () => removePort(steps, deps, port));
-  await deps.switchPorts.addPort({ name: port, mac, mtu, podRole });
 }
 
 async function writePort(steps: Steps, deps: CniDeps, plan: Plan, addresses: Addresses): Promise<void> {

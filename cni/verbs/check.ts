@@ -51,7 +51,7 @@ export async function check(call: Call, deps: VerbDeps): Promise<void> {
     const { type: plugin } = config.ipam;
     await ipamCheck(call.steps, { plugin, input: call.input, version: call.version, attachment: key });
   }
-  await checkMount(call.steps, record);
+  await checkMount(call.steps, deps, record);
   if (record.endpoint === 'tap') await checkTap(call.steps, record, addresses);
   await checkPort(deps, record);
 }
@@ -96,13 +96,15 @@ function checkPrevious(previous: CniResult, record: Attachment, netns: string): 
   return (previous.ips ?? []).filter((ip) => ip.interface === index).map(({ address }) => address);
 }
 
-async function checkMount(steps: Steps, record: Attachment): Promise<void> {
+async function checkMount(steps: Steps, deps: CniDeps, record: Attachment): Promise<void> {
   const paths = attachmentPaths(record.port, record.device, record.ifname);
   const place = await present(paths.podPort, steps.stat(paths.podPort));
   same(paths.podPort, 'a bind mount', place.mountRoot ? 'a bind mount' : 'no mount');
   const source = await present(paths.portDir, steps.stat(paths.portDir));
   const where = `the directory ${paths.portDir}`;
   same(paths.podPort, where, place.identity === source.identity ? where : 'another one');
+  if (deps.switchPorts.abilities.portDirectory === 'shim')
+    same(paths.portDir, 'a mount', source.mountRoot ? 'a mount' : 'no mount');
   // Where the pod listens, the socket is there when the pod wants it, and port.json is the pod's to lose.
   if (record.podRole === 'server') return;
   const socket = await present(paths.portSocket, steps.stat(paths.portSocket));

@@ -17,6 +17,7 @@ import { parseStdin, readForDelete } from '../config.ts';
 import { deviceInfoName } from '../device-info.ts';
 import { readAttachment } from '../environment.ts';
 import { type Delegation, ipamDel } from '../ipam.ts';
+import { emptyPortDirectory } from '../port-directory.ts';
 import { errnoOf, type Steps, unless } from '../session.ts';
 
 /** A pod can have been bound several times only by a defect; the bound keeps a defect from becoming a loop. */
@@ -133,6 +134,7 @@ export async function removePort(steps: Steps, deps: CniDeps, port: string): Pro
     deps.store.buryPort(port);
     deps.log.warn({ port, err: error }, 'the switch could not be asked to remove the port');
   }
+  await emptyPortDirectory(steps, deps.switchPorts, port);
   const { portDir, portJson, portSocket } = attachmentPaths(port, 'x', 'x');
   for (const file of [portJson, portSocket]) await unless(['ENOENT', 'EISDIR'], steps.unlink(file));
   if (!(await unless(['ENOENT', 'ENOTEMPTY'], steps.rmdir(portDir)))) return;

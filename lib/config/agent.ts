@@ -44,6 +44,23 @@ function numaNodesField(meaning: string) {
   return z._default(z.array(node).check(z.maxLength(64)), []).check(z.describe(meaning));
 }
 
+const ovsField = z
+  ._default(
+    z.strictObject({
+      database: z
+        ._default(absolutePath, '/run/openvswitch/db.sock')
+        .check(z.describe('unix socket of ovsdb-server')),
+      bridge: z
+        ._default(z.string().check(z.regex(/^[A-Za-z0-9_.-]{1,15}$/)), 'br-usvhost')
+        .check(z.describe("bridge that pods' ports are put on; its datapath_type is netdev")),
+      createBridge: z
+        ._default(z.boolean(), false)
+        .check(z.describe('make the bridge when there is none; otherwise that is an error')),
+    }),
+    { database: '/run/openvswitch/db.sock', bridge: 'br-usvhost', createBridge: false },
+  )
+  .check(z.describe('Open vSwitch of the node, where switch is ovs'));
+
 export const agentConfigSchema = z.strictObject({
   root: rootField,
   ports: integerField(1, 1024, 64, 'how many ports the device plugin advertises'),
@@ -67,6 +84,10 @@ export const agentConfigSchema = z.strictObject({
     ._default(z.nullable(z.string().check(z.regex(/^[0-9a-fA-F.:]+$/))), '127.0.0.1')
     .check(z.describe('IP address for metrics, health and readiness by HTTP; null: none')),
   metricsPort: integerField(0, 65_535, 9808, 'TCP port for these; 0: any free one, named in the log'),
+  switch: z
+    ._default(z.enum(['usvhost', 'ovs']), 'usvhost')
+    .check(z.describe('the switch of the node: `usvhost switch`, or Open vSwitch with DPDK')),
+  ovs: ovsField,
   reconcileSeconds: integerField(1, 3600, 60, 'pause between two looks for what no pod owns any more'),
 });
 

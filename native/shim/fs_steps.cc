@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -88,6 +89,34 @@ int bindDirectory(const ConfinedDir& run, const HostMounts& mounts, const Bind& 
     if (mount_setattr(tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0) return errno;
     const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
     return move_mount(tree.get(), "", target.get(), "", flags) == 0 ? 0 : errno;
+  });
+}
+
+int mountSmallFs(const ConfinedDir& run, const HostMounts& mounts, const SmallFs& step) {
+  Fd target;
+  if (const int error = run.openDirectory(step.path, &target); error != 0) return error;
+  return mounts.inside([&] {
+    Fd fs(fsopen("tmpfs", FSOPEN_CLOEXEC));
+    if (!fs.valid()) return errno;
+    char bytes[16];
+    char inodes[16];
+    char mode[16];
+    snprintf(bytes, sizeof bytes, "%u", step.bytes);
+    snprintf(inodes, sizeof inodes, "%u", step.inodes);
+    snprintf(mode, sizeof mode, "%o", step.mode & 07777);
+    // The name of the directory is what the mount table shows as the source, wherever the file system is bound.
+    const char* slash = strrchr(step.path, '/');
+    const char* name = slash == nullptr ? step.path : slash + 1;
+    const char* const options[][2] = {{"source", name}, {"size", bytes}, {"nr_inodes", inodes}, {"mode", mode}};
+    for (const auto& [key, value] : options) {
+      if (fsconfig(fs.get(), FSCONFIG_SET_STRING, key, value, 0) != 0) return errno;
+    }
+    if (fsconfig(fs.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) return errno;
+    const unsigned attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW;
+    Fd made(fsmount(fs.get(), FSMOUNT_CLOEXEC, attributes));
+    if (!made.valid()) return errno;
+    const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+    return move_mount(made.get(), "", target.get(), "", flags) == 0 ? 0 : errno;
   });
 }
 

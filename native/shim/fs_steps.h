@@ -18,6 +18,10 @@ int unlinkFile(const ConfinedDir& run, const PathStep& step);
 // making.
 int bindDirectory(const ConfinedDir& run, const HostMounts& mounts, const Bind& step);
 
+// Lays an empty tmpfs of a bounded size over a directory: nosuid, nodev, noexec, and without symbolic links: whoever
+// goes through this mount follows none.
+int mountSmallFs(const ConfinedDir& run, const HostMounts& mounts, const SmallFs& step);
+
 // Detaches the topmost mount on the path; EINVAL when none lies there.
 int unmountDirectory(const ConfinedDir& run, const HostMounts& mounts, const PathStep& step);
 int statPath(const ConfinedDir& run, const PathStep& step, StatInfo* out);

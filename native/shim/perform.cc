@@ -84,6 +84,12 @@ bool perform(const Hands& hands, Kind kind, const Bytes& body, Report* report, B
       error = statPath(hands.run, path, &info);
       return error != 0 || data->append(&info, sizeof info);
     }
+    case Kind::kSmallFs: {
+      SmallFs step;
+      if (!take(body, &step) || !isTerminated(step.path)) return false;
+      error = mountSmallFs(hands.run, hands.mounts, step);
+      return true;
+    }
     case Kind::kDeviceInfoWrite: {
       WriteFile step;
       if (!take(body, &step, false) || !isTerminated(step.path)) return false;

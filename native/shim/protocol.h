@@ -45,6 +45,7 @@ enum class Kind : uint16_t {
   kBind = 20,
   kUnmount = 21,
   kStat = 22,
+  kSmallFs = 23,
   kDeviceInfoWrite = 24,
   kDeviceInfoUnlink = 25,
   kTapAdd = 32,
@@ -113,6 +114,14 @@ struct Bind {  // both are directories
   uint32_t flags;
 };
 static_assert(sizeof(Bind) == 2 * kPathSize + 4);
+
+struct SmallFs {  // a tmpfs of its own for a directory that a pod may write into
+  char path[kPathSize];
+  uint32_t mode;    // of its root directory, which is root's
+  uint32_t bytes;   // limits of what it holds
+  uint32_t inodes;  // at least 1: the root directory is one
+};
+static_assert(sizeof(SmallFs) == kPathSize + 12);
 
 struct StatInfo {  // payload of a Stat's report
   uint32_t mode;

@@ -127,6 +127,16 @@ export class TestNode {
     this.#agent = undefined;
   }
 
+  /** A command that runs another one where the runtime runs. */
+  get enterCommand(): string[] {
+    return ['nsenter', ...this.#enter];
+  }
+
+  /** A path below the mounts of the runtime, from here. */
+  seen(path: string): string {
+    return `/proc/${this.#holder?.pid}/root${path}`;
+  }
+
   /** Arguments of nsenter for the namespaces in which the runtime runs. */
   get #enter(): string[] {
     const user = process.getuid?.() === 0 ? [] : ['-U', '--preserve-credentials'];

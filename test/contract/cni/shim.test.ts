@@ -3,6 +3,7 @@
 // The shim binary against a hostile agent: no step reaches outside of the run directory, of the pod's network namespace or
 // of CNI_PATH. And what the binary costs: size and time to start.
 
+import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -12,11 +13,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { KeyedQueue } from '../../../cni/keyed-queue.ts';
 import { startCniServer } from '../../../cni/server.ts';
 import { errnoOf, type Steps } from '../../../cni/session.ts';
+import { errnoOf as errnoOfSystem } from '../../../lib/errno.ts';
 import { onNode, type Pod, shimFile, TestNode } from './node.ts';
 
 onNode('the shim', () => {
@@ -25,6 +28,7 @@ onNode('the shim', () => {
   let run: string;
   const log = { info: () => undefined, warn: () => undefined };
   const owner = { mode: 0o755, uid: 0, gid: 0 };
+  const small = { mode: 0o1777, bytes: 65_536, inodes: 8 };
   const tap = {
     ifname: 'net1',
     alias: 'usvhost p1',
@@ -83,6 +87,7 @@ onNode('the shim', () => {
           await errno(steps.unlink(path)),
           await errno(steps.rmdir(path)),
           await errno(steps.unmount(path)),
+          await errno(steps.mountSmallFs(path, small)),
           await errno(steps.stat(path)),
           await errno(steps.bindReadOnly(path, 'ports/p1')),
           await errno(steps.bindReadOnly('ports/p1', path)),
@@ -107,6 +112,47 @@ onNode('the shim', () => {
     expect(results).toEqual([0o120000, 'EEXIST', 'ELOOP', 'ELOOP', 'done']);
     expect(readFileSync(join(node.root, 'outside/file'), 'utf8')).toBe('old');
     expect(readFileSync(join(run, 'to-file'), 'utf8')).toBe('new');
+  });
+
+  test('in a small file system no link is followed, a socket least of all, and there is an end to its room', async () => {
+    const outside = createServer((socket) => socket.destroy()).listen(join(node.root, 'outside/sock'));
+    await once(outside, 'listening');
+    const dial = async (path: string): Promise<string> => {
+      const socket = connect(node.seen(path));
+      return once(socket, 'connect').then(() => 'connected', errnoOfSystem);
+    };
+    const directory = join(run, 'ports/p-small');
+    const link = join(directory, 'vhost.sock');
+    try {
+      await withHands((steps) => steps.mkdir('ports/p-small', owner));
+      await node.run('ln', '-s', join(node.root, 'outside/sock'), link);
+      expect(await dial(link)).toBe('connected');
+      await node.run('rm', link);
+
+      await withHands(async (steps) => {
+        await steps.mountSmallFs('ports/p-small', small);
+        expect(await steps.stat('ports/p-small')).toMatchObject({ mode: 0o41777, mountRoot: true });
+        await steps.writeFile('ports/p-small/port.json', owner, '{}');
+      });
+      await node.run('ln', '-s', join(node.root, 'outside/sock'), link);
+      await node.run('ln', '-s', join(node.root, 'outside'), join(directory, 'by'));
+      expect(await dial(link)).toBe('ELOOP');
+      expect(await dial(join(directory, 'by/sock'))).toBe('ELOOP');
+      const mounts = await node.run('cat', '/proc/self/mountinfo');
+      const options = mounts.split('\n').find((line) => line.includes(` ${directory} `));
+      for (const option of ['nosuid', 'nodev', 'noexec', 'nosymfollow']) expect(options).toContain(option);
+      await expect(node.run('dd', 'if=/dev/zero', `of=${directory}/x`, 'bs=64k', 'count=2')).rejects.toThrow(
+        'No space left on device',
+      );
+      const many = ['1', '2', '3', '4', '5', '6', '7', '8'].map((name) => join(directory, name));
+      await expect(node.run('mkdir', ...many)).rejects.toThrow('No space left on device');
+      await withHands(async (steps) => {
+        await steps.unmount('ports/p-small');
+        await steps.rmdir('ports/p-small');
+      });
+    } finally {
+      outside.close();
+    }
   });
 
   test.each(['../x', '/x', 'a/b', '.', '..', ''])('device information has no name %p', async (name) => {

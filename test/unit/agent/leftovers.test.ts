@@ -10,6 +10,7 @@ import { Leftovers } from '../../../agent/leftovers.ts';
 import { Tombstones } from '../../../agent/tombstones.ts';
 import type { Attachment } from '../../../cni/attachment.ts';
 import { KeyedQueue } from '../../../cni/keyed-queue.ts';
+import { usvhostAbilities } from '../../../cni/port-options.ts';
 import { StepErrno, type Steps } from '../../../cni/session.ts';
 import type { ExecSpec, ShimRequest } from '../../../cni/shim-protocol.ts';
 import { usvFailure } from '../../../lib/errors.ts';
@@ -42,6 +43,7 @@ beforeEach(() => {
   missing = false;
   onWarning = () => undefined;
   const switchPorts = {
+    abilities: usvhostAbilities,
     addPort: async () => undefined,
     removePort: async () => true,
     findPort: async () => undefined,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { expect, test } from '@jest/globals';
-import { boundPorts, orphanMounts } from '../../../agent/orphan-mounts.ts';
+import { boundPorts, orphanMounts, orphanPorts } from '../../../agent/orphan-mounts.ts';
 
 const line = (point: string): string => `36 35 0:32 /ports/p1 ${point} ro,nosuid - tmpfs tmpfs rw`;
 
@@ -29,4 +29,18 @@ test('a port is bound wherever its directory is shown', () => {
     expect([...boundPorts(shows(root))]).toEqual([port]);
   for (const root of ['/', `/ports/${port}/deeper`, '/ports/uplink', `/other/${port}`])
     expect([...boundPorts(shows(root))]).toEqual([]);
+});
+
+test('a port with a file system of its own is known by its source, and bound where it is shown elsewhere', () => {
+  const port = (n: number): string => `p0123456789abc${n}`;
+  const own = (n: number, point: string): string =>
+    `36 35 0:40 / ${point} rw,nosymfollow - tmpfs ${port(n)} rw`;
+  const table = [
+    own(1, `/run/usvhost/ports/${port(1)}`),
+    own(1, '/run/usvhost/pods/port-0/net1'),
+    own(2, `/run/usvhost/ports/${port(2)}`),
+    own(3, `/run/usvhost/ports/${port(3)}`),
+  ].join('\n');
+  expect([...boundPorts(table)]).toEqual([port(1)]);
+  expect(orphanPorts(table, [{ port: port(2) }])).toEqual([port(1), port(3)]);
 });

@@ -63,7 +63,7 @@ function keep(refusedMillis = 5000): void {
   keeper = new PortKeeper({
     store,
     queue,
-    switchClient: client,
+    nodeSwitch: client,
     log: pino({ level: 'silent' }),
     refusedMillis,
     onHealth: (reachable) => {

@@ -55,6 +55,7 @@ beforeEach(async () => {
       setMounts: (found) => {
         orphans = found;
       },
+      setPorts: () => undefined,
     },
     queue,
     switchPorts: client,

@@ -19,7 +19,6 @@ test('defaults', () => {
   expect(readConfig(good)).toEqual({
     ...good,
     endpoint: 'tap',
-    podRole: 'client',
     mtu: 1500,
     queues: 1,
     queueSize: 256,
@@ -44,9 +43,9 @@ test('addresses of the runtime belong to the IPAM plugin when there is one', () 
 });
 
 test('an unknown key is named with its value and the code of the specification', () => {
-  const act = () => readConfig({ ...good, runtimeConfig: { bandwidth: { ingressRate: 5 } } });
+  const act = () => readConfig({ ...good, runtimeConfig: { portMappings: { ingressRate: 5 } } });
   expect(act).toThrow(expect.objectContaining({ code: 'USV_CNI_FIELD', cniCode: 2 }));
-  expect(act).toThrow('runtimeConfig.bandwidth');
+  expect(act).toThrow('runtimeConfig.portMappings');
   expect(act).toThrow('{"ingressRate":5}');
 });
 

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Debian's Open vSwitch with DPDK in a directory of its own: ovsdb-server and ovs-vswitchd as processes that a test may
+// kill, on ordinary pages and one slow data thread. Both run where `enter` leads, in a network namespace that is not
+// the machine's, since a bridge makes an interface.
+
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { usvFailure } from '../../lib/errors.ts';
+import { probeSocket } from '../../proto/socket-file.ts';
+import { allowedCpus } from './cpus.ts';
+import { eventually } from './eventually.ts';
+
+const vswitchd = '/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk';
+const schemaFile = '/usr/share/openvswitch/vswitch.ovsschema';
+const run = promisify(execFile);
+/** A start touches all of its memory, beside other tests. */
+const startMillis = 60_000;
+let serial = 0;
+
+export class RunningOvs {
+  readonly database: string;
+  readonly #directory: string;
+  readonly #enter: readonly string[];
+  readonly #prefix = `usv-ovs-${process.pid}-${serial++}`;
+  #server: ChildProcess | undefined;
+  #vswitchd: ChildProcess | undefined;
+
+  /** `enter`: a command that runs another one in a network namespace of the test's. */
+  constructor(directory: string, enter: readonly string[] = ['unshare', '-n', '--']) {
+    this.#directory = directory;
+    this.#enter = enter;
+    this.database = join(directory, 'db.sock');
+  }
+
+  /** Both programs, with a bridge. */
+  static async start(
+    directory: string,
+    options: { enter?: readonly string[]; bridge?: string } = {},
+  ): Promise<RunningOvs> {
+    const ovs = new RunningOvs(directory, options.enter);
+    try {
+      await ovs.startServer();
+      await ovs.startVswitchd();
+      const { bridge = 'br-usvhost' } = options;
+      await ovs.ctl('add-br', bridge, '--', 'set', 'bridge', bridge, 'datapath_type=netdev');
+      return ovs;
+    } catch (error) {
+      await ovs.close();
+      throw error;
+    }
+  }
+
+  /** ovsdb-server, with a new database unless there is one. */
+  async startServer(): Promise<void> {
+    const file = join(this.#directory, 'conf.db');
+    const fresh = (await run('ovsdb-tool', ['db-version', file]).catch(() => undefined)) === undefined;
+    if (fresh) await run('ovsdb-tool', ['create', file, schemaFile]);
+    this.#server = this.#spawn('ovsdb-server', [
+      file,
+      `--remote=punix:${this.database}`,
+      ...this.#flags('server'),
+    ]);
+    await eventually(
+      () => probeSocket(this.database),
+      (state) => state === 'live',
+      'ovsdb-server',
+      { millis: startMillis },
+    );
+    if (fresh) await this.configure('true');
+  }
+
+  /** `dpdkInit`: value of dpdk-init. */
+  async configure(dpdkInit: string): Promise<void> {
+    const eal = `--no-huge --legacy-mem -m 512 --no-pci --no-telemetry --file-prefix=${this.#prefix}`;
+    const cpu = allowedCpus().at(-1) ?? 0;
+    await this.ctl(
+      '--no-wait',
+      ...['init', '--', 'set', 'Open_vSwitch', '.', `other_config:dpdk-init=${dpdkInit}`],
+      ...[`other_config:dpdk-extra="${eal}"`, 'other_config:pmd-maxsleep=500'],
+      `other_config:pmd-cpu-mask=0x${(1n << BigInt(cpu)).toString(16)}`,
+    );
+  }
+
+  /** ovs-vswitchd; returns when it has taken over the configuration. */
+  async startVswitchd(): Promise<void> {
+    this.#vswitchd = this.#spawn(vswitchd, [`unix:${this.database}`, ...this.#flags('vswitchd')]);
+    const ended = once(this.#vswitchd, 'exit').then(() => {
+      throw usvFailure('USV_IO', `ovs-vswitchd ended: ${this.log()}`);
+    });
+    ended.catch(() => undefined); // it ends one day
+    await Promise.race([ended, this.settled()]);
+  }
+
+  /** Runs ovs-vsctl, which waits for ovs-vswitchd unless told not to, and returns what it prints. */
+  async ctl(...args: readonly string[]): Promise<string> {
+    const own = [`--db=unix:${this.database}`, `--timeout=${startMillis / 1000}`];
+    return (await run('ovs-vsctl', [...own, ...args])).stdout.trim();
+  }
+
+  /** Resolves when ovs-vswitchd has taken over a change that is made now; one that changes nothing is not waited for. */
+  async settled(): Promise<void> {
+    await this.ctl('set', 'Open_vSwitch', '.', `external_ids:serial=${serial++}`);
+  }
+
+  /** Names of the ports of a bridge. */
+  async ports(bridge = 'br-usvhost'): Promise<string[]> {
+    return (await this.ctl('--no-wait', 'list-ports', bridge)).split('\n').filter(Boolean);
+  }
+
+  async killVswitchd(): Promise<void> {
+    await end(this.#vswitchd);
+    this.#vswitchd = undefined;
+  }
+
+  async killServer(): Promise<void> {
+    await end(this.#server);
+    this.#server = undefined;
+  }
+
+  /** Stops it where it is, or lets it go on. */
+  freezeVswitchd(frozen: boolean): void {
+    this.#vswitchd?.kill(frozen ? 'SIGSTOP' : 'SIGCONT');
+  }
+
+  forgetDatabase(): void {
+    rmSync(join(this.#directory, 'conf.db'), { force: true });
+  }
+
+  /** The end of the log of ovs-vswitchd. */
+  log(): string {
+    return readFileSync(join(this.#directory, 'vswitchd.log'), 'utf8').slice(-3000);
+  }
+
+  async close(): Promise<void> {
+    await this.killVswitchd();
+    await this.killServer();
+    // DPDK leaves its runtime directory behind.
+    rmSync(`/var/run/dpdk/${this.#prefix}`, { recursive: true, force: true });
+  }
+
+  #flags(name: string): string[] {
+    const file = (extension: string): string => join(this.#directory, `${name}.${extension}`);
+    return [
+      '--no-chdir',
+      ...[`--unixctl=${file('ctl')}`, `--pidfile=${file('pid')}`, `--log-file=${file('log')}`],
+      '-vconsole:off',
+    ];
+  }
+
+  #spawn(command: string, args: readonly string[]): ChildProcess {
+    const [program = '', ...before] = [...this.#enter, command, ...args];
+    const directories = {
+      OVS_RUNDIR: this.#directory,
+      OVS_LOGDIR: this.#directory,
+      OVS_DBDIR: this.#directory,
+    };
+    return spawn(program, before, { stdio: 'ignore', env: { ...process.env, ...directories } });
+  }
+}
+
+async function end(child: ChildProcess | undefined): Promise<void> {
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+}
