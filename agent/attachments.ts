@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The agent's durable state: attachments in SQLite at <root>/var/lib/usvhost/agent.db. Ports, mounts and taps die with a
-// boot, so records of another boot are dropped at the start. The open database also is the lock of the node: it is held
+// boot, so records of another boot are dropped at the start, except for the addresses that are to be given back. The open database also is the lock of the node: it is held
 // exclusively, and the kernel gives it back however the agent ends.
 
-import { mkdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Attachment, AttachmentKey, AttachmentState, AttachmentStore } from '../cni/attachment.ts';
@@ -62,14 +62,18 @@ type Row = Readonly<Record<string, string | number | bigint | Uint8Array | null>
 
 export class Attachments implements AttachmentStore {
   readonly #db: DatabaseSync;
+  readonly #file: string;
   readonly #bootId: string;
 
-  /** Throws USV_RUNNING when another agent has the database, USV_IO when it cannot be used. */
+  /** Every change throws USV_IO when it cannot be kept. Throws USV_RUNNING when another agent has the database, USV_IO when it cannot be used. */
   constructor(options: AttachmentsOptions) {
     const file = join(options.stateDir, 'agent.db');
+    this.#file = file;
     this.#bootId = options.bootId;
     try {
       mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
+      // SQLite would open it for reading and fail later, without the reason.
+      accessSync(options.stateDir, constants.W_OK);
       this.#db = new DatabaseSync(file);
     } catch (cause) {
       throw usvFailure('USV_IO', `cannot open the agent's state ${file}: ${String(cause)}`, { cause });
@@ -88,15 +92,38 @@ export class Attachments implements AttachmentStore {
       this.#db.exec('PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL');
       this.#db.exec('PRAGMA synchronous = NORMAL; BEGIN EXCLUSIVE');
       this.#migrate(file);
-      this.#db.prepare('DELETE FROM attachments WHERE boot_id <> ?').run(this.#bootId);
-      this.#db.prepare('DELETE FROM buried_ports WHERE boot_id <> ?').run(this.#bootId);
+      this.#forgetOtherBoots();
       this.#db.exec('COMMIT');
     } catch (cause) {
       const code = errorCodeOf(cause);
-      if (code === undefined) throw cause;
       const busy = code === 5 || code === 6; // SQLITE_BUSY, SQLITE_LOCKED
       if (busy) throw usvFailure('USV_RUNNING', `another agent of this root holds ${file}`, { cause });
-      throw usvFailure('USV_IO', `cannot use the agent's state ${file}: ${String(cause)}`, { cause });
+      throw this.#failure(cause);
+    }
+  }
+
+  // Namespaces went with their boot: an empty path is that of none.
+  #forgetOtherBoots(): void {
+    for (const sql of [
+      'DELETE FROM attachments WHERE boot_id <> :bootId AND ipam_config IS NULL',
+      "UPDATE attachments SET state = 'deleting', netns = '', boot_id = :bootId WHERE boot_id <> :bootId",
+      'DELETE FROM buried_ports WHERE boot_id <> :bootId',
+    ]) {
+      this.#db.prepare(sql).run({ bootId: this.#bootId });
+    }
+  }
+
+  // A full or broken disk is somebody's to mend, and no fault of ours.
+  #failure(cause: unknown): unknown {
+    if (errorCodeOf(cause) === undefined) return cause;
+    return usvFailure('USV_IO', `cannot use the agent's state ${this.#file}: ${String(cause)}`, { cause });
+  }
+
+  #write(act: () => void): void {
+    try {
+      act();
+    } catch (cause) {
+      throw this.#failure(cause);
     }
   }
 
@@ -107,6 +134,8 @@ export class Attachments implements AttachmentStore {
       const known = `this agent knows ${migrations.length}`;
       throw usvFailure('USV_IO', `${file} has the schema ${version}, ${known}`);
     }
+    // Nothing is written without need: on a full disk an agent starts and says what it cannot do.
+    if (version === migrations.length) return;
     for (const migration of migrations.slice(version)) this.#db.exec(migration);
     this.#db.exec(`PRAGMA user_version = ${migrations.length}`);
   }
@@ -128,14 +157,15 @@ export class Attachments implements AttachmentStore {
 
   put(a: Attachment): void {
     const portOptions = a.portOptions === undefined ? null : JSON.stringify(a.portOptions);
-    this.#db.prepare(putSql).run({ ...a, portOptions, bootId: this.#bootId });
-    this.#db.prepare('DELETE FROM buried_ports WHERE port = ?').run(a.port);
+    this.#write(() => {
+      this.#db.prepare(putSql).run({ ...a, portOptions, bootId: this.#bootId });
+      this.#db.prepare('DELETE FROM buried_ports WHERE port = ?').run(a.port);
+    });
   }
 
   remove(key: AttachmentKey): void {
-    this.#db
-      .prepare('DELETE FROM attachments WHERE container_id = ? AND ifname = ?')
-      .run(key.containerId, key.ifname);
+    const sql = 'DELETE FROM attachments WHERE container_id = ? AND ifname = ?';
+    this.#write(() => this.#db.prepare(sql).run(key.containerId, key.ifname));
   }
 
   list(): Attachment[] {
@@ -152,7 +182,8 @@ export class Attachments implements AttachmentStore {
   }
 
   buryPort(port: string): void {
-    this.#db.prepare('INSERT OR IGNORE INTO buried_ports VALUES (?, ?)').run(port, this.#bootId);
+    const sql = 'INSERT OR IGNORE INTO buried_ports VALUES (?, ?)';
+    this.#write(() => this.#db.prepare(sql).run(port, this.#bootId));
   }
 
   /** Ports that a DEL could not remove from the switch. */
@@ -162,7 +193,7 @@ export class Attachments implements AttachmentStore {
   }
 
   forgetBuriedPort(port: string): void {
-    this.#db.prepare('DELETE FROM buried_ports WHERE port = ?').run(port);
+    this.#write(() => this.#db.prepare('DELETE FROM buried_ports WHERE port = ?').run(port));
   }
 
   close(): void {

@@ -109,11 +109,12 @@ export class PortKeeper {
     const { store, nodeSwitch, log } = this.#options;
     const missing = store.list().filter(({ port }) => !present.has(port));
     const added = missing.map((attachment) => this.#add(attachment));
-    const buried = store.buriedPorts().map(async (port) => {
-      const gone = await this.#attempt(`remove ${port}`, () => nodeSwitch.removePort(port));
-      if (gone) store.forgetBuriedPort(port);
-      return gone;
-    });
+    const buried = store.buriedPorts().map((port) =>
+      this.#attempt(`remove ${port}`, async () => {
+        await nodeSwitch.removePort(port);
+        store.forgetBuriedPort(port);
+      }),
+    );
     const done = await Promise.all([...added, ...buried]);
     if (missing.length > 0) log.info({ ports: missing.length }, 'ports given to the switch again');
     return done.every(Boolean);

@@ -43,6 +43,8 @@ export interface ReconcilerOptions {
   readonly now?: () => number;
 }
 
+const away: ReadonlySet<string> = new Set(['USV_KUBELET', 'USV_SWITCH_UNREACHABLE']);
+
 export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #attachments: Suspects;
@@ -110,7 +112,8 @@ export class Reconciler {
     } catch (error) {
       const { log } = this.#options;
       // A kubelet or switch that is away is usual, and said where it matters.
-      if (error instanceof UsvhostError) log.debug({ what, err: error }, 'not reconciled');
+      if (error instanceof UsvhostError && away.has(error.code))
+        log.debug({ what, err: error }, 'not reconciled');
       else log.error({ what, err: error }, 'not reconciled');
       return false;
     }

@@ -56,10 +56,15 @@ bool collectVariables(Request* request, Bytes* values, const char** which) {
   return true;
 }
 
-int failUnreachable(const char* version, const char* socketPath, int error) {
+// `unwritten`: why a DEL could not be remembered either, or 0.
+int failUnreachable(const char* version, const char* socketPath, int error, int unwritten) {
   char message[512];
-  snprintf(message, sizeof message, "USV_AGENT_UNREACHABLE: no usvhost agent answers on %s: %s", socketPath,
-           strerror(error));
+  const int used = snprintf(message, sizeof message, "USV_AGENT_UNREACHABLE: no usvhost agent answers on %s: %s",
+                            socketPath, strerror(error));
+  if (unwritten != 0) {
+    snprintf(message + used, sizeof message - static_cast<size_t>(used), "; nor can the DEL be written down for it: %s",
+             strerror(unwritten));
+  }
   // What STATUS asks is whether an ADD would work; what is connected stays so without an agent.
   const bool isStatus = strcmp(getenv("CNI_COMMAND"), "STATUS") == 0;
   printError(version, isStatus ? kCodeNotAvailable : kCodeTryAgain, message,
@@ -97,15 +102,8 @@ int serve(AgentLink& agent, const Hands& hands) {
   }
 }
 
-// A DEL that no agent did is remembered for the next one, and succeeds.
-bool deletedAlone(const char* command, const char* root, const HostMounts& mounts, const ConfinedDir& run, Links& links,
-                  const Request& request, const Bytes& values) {
-  const char* containerId = getenv("CNI_CONTAINERID");
-  const char* ifname = getenv("CNI_IFNAME");
-  if (strcmp(command, "DEL") != 0 || containerId == nullptr || ifname == nullptr) return false;
-  if (writeTombstone(root, request, values) != 0) return false;
-  deleteAlone(mounts, run, links, containerId, ifname);
-  return true;
+bool isDelOfAttachment(const char* command) {
+  return strcmp(command, "DEL") == 0 && getenv("CNI_CONTAINERID") != nullptr && getenv("CNI_IFNAME") != nullptr;
 }
 
 int run() {
@@ -161,8 +159,12 @@ int run() {
     if (code >= 0) return code;
     error = -code;
   }
-  if (deletedAlone(command, root, mounts, runDir, links, request, values)) return 0;
-  return failUnreachable(version, socketPath, error);
+  if (!isDelOfAttachment(command)) return failUnreachable(version, socketPath, error, 0);
+  // A DEL that no agent did is remembered for the next one, and succeeds.
+  const int unwritten = writeTombstone(root, request, values);
+  if (unwritten != 0) return failUnreachable(version, socketPath, error, unwritten);
+  deleteAlone(mounts, runDir, links, getenv("CNI_CONTAINERID"), getenv("CNI_IFNAME"));
+  return 0;
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 // network namespace in which the CNI plugin runs as a runtime would start it. Everything on it can be listed, so that a
 // test can see that something changed nothing.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type HostPaths, hostPaths } from '../../lib/names.ts';
@@ -12,6 +12,18 @@ import { type ControlClient, controlClient } from '../contract/switch/control-cl
 import { type FakeKubelet, startFakeKubelet } from '../fakes/kubelet.ts';
 import { amRoot, ourselves, tree } from './person.ts';
 import { type Exit, Program, usvhost } from './program.ts';
+
+/** The arguments that run `usvhost` with these arguments. */
+type Launch = (args: readonly string[]) => string[];
+
+const fromTree: Launch = (args) => ourselves.usvhost(args);
+
+interface NodeOptions {
+  /** Default: from the tree. */
+  readonly launch?: Launch;
+  /** File systems of their own, small ones, by directory below the root. */
+  readonly volumes?: Readonly<Record<string, string>>;
+}
 
 export interface Pod {
   readonly containerId: string;
@@ -29,26 +41,47 @@ async function holder(command: readonly string[]): Promise<Program> {
 export class RealNode {
   readonly paths: HostPaths;
   readonly control: ControlClient;
+  /** The root as the daemons see it. */
+  readonly seen: string;
+  /** The daemons run where the runtime runs, and see its mounts. */
+  readonly #inside: boolean;
+  readonly #launch: Launch;
   readonly #kubelet: FakeKubelet;
   readonly #holder: Program;
   readonly #others: Program[] = [];
+  readonly #pods: Program[] = [];
   readonly #dataplanes: Program[] = [];
   #switch: Program | undefined;
   #agent: Program | undefined;
   #serial = 0;
 
-  private constructor(paths: HostPaths, kubelet: FakeKubelet, held: Program) {
+  private constructor(
+    paths: HostPaths,
+    kubelet: FakeKubelet,
+    held: Program,
+    inside: boolean,
+    launch: Launch,
+  ) {
     this.paths = paths;
     this.#kubelet = kubelet;
     this.#holder = held;
-    this.control = controlClient(paths.switchSocket);
+    this.#inside = inside;
+    this.#launch = launch;
+    this.seen = inside ? `/proc/${held.pid}/root${paths.root}` : paths.root;
+    this.control = controlClient(hostPaths(this.seen).switchSocket);
   }
 
-  static async start(): Promise<RealNode> {
+  static async start({ volumes = {}, launch = fromTree }: NodeOptions = {}): Promise<RealNode> {
     const paths = hostPaths(mkdtempSync(join(tmpdir(), 'usv-')));
     const user = amRoot ? [] : ['--user', '--map-root-user'];
     const held = await holder(['unshare', ...user, '--mount', '--net', '--propagation', 'private']);
-    const node = new RealNode(paths, await startFakeKubelet({ root: paths.root }), held);
+    const inside = Object.keys(volumes).length > 0;
+    const node = new RealNode(paths, await startFakeKubelet({ root: paths.root }), held, inside, launch);
+    for (const [below, size] of Object.entries(volumes)) {
+      const path = join(paths.root, below);
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+      await node.run('mount', '-t', 'tmpfs', '-o', `size=${size},mode=0700`, 'none', path);
+    }
     await node.startSwitch();
     await node.startAgent();
     await node.#kubelet.until(() => node.#healthy(), 'healthy ports');
@@ -67,7 +100,9 @@ export class RealNode {
       USVHOST_AGENT_POD_DIR_GID: process.getgid?.(),
     };
     const env = Object.fromEntries(Object.entries(owner).map(([name, id]) => [name, String(id)]));
-    const program = usvhost([...args, '--root', this.paths.root], { env, stdin: '' });
+    const walls = this.#inside ? this.#enter : [];
+    const argv = [...walls, ...this.#launch([...args, '--root', this.paths.root])];
+    const program = new Program(argv, { env, stdin: '' });
     this.#others.push(program);
     return program;
   }
@@ -92,8 +127,8 @@ export class RealNode {
     await this.control.ready();
   }
 
-  async startAgent(): Promise<void> {
-    this.#agent = this.command('agent');
+  async startAgent(...args: readonly string[]): Promise<void> {
+    this.#agent = this.command('agent', ...args);
     await this.#agent.says('agent is listening');
   }
 
@@ -114,7 +149,7 @@ export class RealNode {
   /** A network namespace and a device, as a kubelet and a runtime make them. */
   async pod(): Promise<Pod> {
     const held = await holder([...this.#enter, 'unshare', '--net']);
-    this.#others.push(held);
+    this.#pods.push(held);
     // Not for a moment after a restart of the switch.
     await this.#kubelet.until(() => this.#healthy(), 'healthy ports');
     const { devices } = await this.#kubelet.allocate('usvhost.io/port', 1);
@@ -125,6 +160,18 @@ export class RealNode {
   /** Runs a command where the runtime runs. */
   exec(argv: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Exit> {
     return new Program([...this.#enter, ...argv], { env, stdin: '' }).ended();
+  }
+
+  /** The same for a command that must succeed; returns its standard output. */
+  async run(...argv: readonly string[]): Promise<string> {
+    const { status, stdout, stderr } = await this.exec(argv);
+    if (status !== 0) throw new Error(`${argv.join(' ')} ended with ${status}: ${stderr}`);
+    return stdout;
+  }
+
+  /** Ends all pods, whose network namespaces go with them. */
+  async endPods(): Promise<void> {
+    for (const program of this.#pods.splice(0)) await program.stop('SIGKILL');
   }
 
   /** Processes of the switch and of the agent. */
@@ -161,7 +208,7 @@ export class RealNode {
 
   /** Everything below the root and every mount of it. What comes and goes with SQLite's own work is left out. */
   state(): string[] {
-    const names = readdirSync(this.paths.root, { recursive: true, encoding: 'utf8' });
+    const names = readdirSync(this.seen, { recursive: true, encoding: 'utf8' });
     const mountinfo = readFileSync(`/proc/${this.#holder.pid}/mountinfo`, 'utf8').split('\n');
     return [
       ...names.filter((name) => !/agent\.db-/.test(name)).toSorted(),
@@ -172,6 +219,7 @@ export class RealNode {
   async close(): Promise<void> {
     this.control.close();
     await this.#kubelet.close();
+    await this.endPods();
     for (const program of [...this.#dataplanes, ...this.#others.reverse()]) await program.stop('SIGKILL');
     await this.#holder.stop('SIGKILL');
     rmSync(this.paths.root, { recursive: true, force: true });

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The CNI project's own library against a whole node: every command, every version of the specification, configurations
-// and lists; many at once; and many times over without anything growing.
+// and lists; and many at once.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Pod } from '../e2e/node.ts';
-import { eventually } from '../support/eventually.ts';
 import { groupNeeds } from '../support/need.ts';
 import { Runtime } from './runtime.ts';
 
 /** Downloads and compiles on a machine's first run. */
 const buildMillis = 600_000;
-const slowMillis = 300_000;
 
 const done = { status: 0, stderr: '' };
 const port = {
@@ -134,23 +132,4 @@ groupNeeds(
     expect(await all('del')).toEqual(pods.map(() => expect.objectContaining(done)));
     expect(runtime.node.state()).toEqual(before);
   }, 120_000);
-
-  test(
-    '200 times over: no descriptor, directory, file or mount more',
-    async () => {
-      runtime.network('again', '1.1.0', [port]);
-      expect(await runtime.cycles(5, 'again', pod)).toMatchObject(done);
-      const before = { state: runtime.node.state(), descriptors: runtime.descriptors() };
-      expect(await runtime.cycles(200, 'again', pod)).toMatchObject(done);
-      expect(runtime.node.state()).toEqual(before.state);
-      expect(await runtime.kept(pod)).toEqual(['lo']);
-      // The last connection may still be closing.
-      await eventually(
-        () => runtime.descriptors(),
-        (now) => now.every((count, n) => count <= (before.descriptors[n] ?? 0)),
-        `at most ${before.descriptors.join(' and ')} descriptors`,
-      );
-    },
-    slowMillis,
-  );
 });

@@ -56,9 +56,14 @@ test('records survive a restart of the agent and end with the boot', () => {
   expect(store.findByPlace('port-0', 'net1')?.port).toBe('p1');
   expect(store.findByPlace('port-0', 'net2')).toBeUndefined();
   expect(store.buriedPorts()).toEqual(['p9']);
+  store.put({ ...attachment, containerId: 'c2', port: 'p2', device: 'port-1' });
   reopen('boot-2');
-  expect(store.list()).toEqual([]);
+  // Its address lies on the disk of the IPAM plugin.
+  const left = { ...attachment, state: 'deleting', netns: '', ipamConfig: '{}', podRole: 'server' };
+  expect(store.list()).toEqual([left]);
   expect(store.buriedPorts()).toEqual([]);
+  reopen('boot-2');
+  expect(store.list()).toEqual([left]);
 });
 
 test('a database of the first schema is taken over with its records', () => {
