@@ -22,6 +22,8 @@ export interface AllocationOptions {
   readonly resourceName: string;
   readonly paths: Pick<HostPaths, 'podsDir' | 'podDir'>;
   readonly owner: PodDirectoryOwner;
+  /** Ids of all memory slices of the node: the API does not say which of them the container gets. */
+  readonly slices: readonly string[];
   /** Host path of the tun device node; where there is none, containers get none and only socket endpoints work. */
   readonly tunDevice: string;
   readonly log: Logger;
@@ -42,7 +44,7 @@ export function allocate(
   const undo: (() => void)[] = [];
   try {
     for (const { lead, devices } of plans) {
-      undo.push(makePodDirectory(options.paths, lead, options.owner));
+      undo.push(makePodDirectory(options.paths, lead, options.owner, options.slices));
       for (const device of devices) {
         if (device !== lead) undo.push(linkPodDirectory(options.paths, device, lead));
       }
@@ -86,7 +88,8 @@ function respond(
       USVHOST_DIR: podMountPath,
       USVHOST_DEVICES: devices.join(','),
     },
-    mounts: [{ container_path: podMountPath, host_path: options.paths.podDir(lead), read_only: false }],
+    // Read-only: it lies on the node's /run, which a pod could fill. Ports are mounts of their own in it.
+    mounts: [{ container_path: podMountPath, host_path: options.paths.podDir(lead), read_only: true }],
     devices: tun ? [{ container_path: containerTun, host_path: options.tunDevice, permissions: 'rw' }] : [],
     annotations: { [options.resourceName]: devices.join(',') },
   };

@@ -14,7 +14,7 @@ import { DeviceInfoFiles } from './device-info.ts';
 import { isVacant } from './pod-directory.ts';
 import { DevicePool } from './pool.ts';
 import type { OfferedPool } from './server.ts';
-import { slicePoolName } from './slice-allocation.ts';
+import { sliceIds, slicePoolName } from './slice-allocation.ts';
 import { removeOtherPools, type SliceKind } from './slice-directory.ts';
 import { SlicePool, type SlicePoolDeps } from './slice-pool.ts';
 
@@ -38,8 +38,9 @@ export interface DevicePluginConfig {
   readonly resourceName: string;
   readonly slices: readonly DevicePluginSlices[];
   readonly registration: 'kubelet-socket' | 'plugin-watcher';
-  readonly podDirUid: number;
-  readonly podDirGid: number;
+  /** Undefined: the agent's own. */
+  readonly podDirUid?: number | undefined;
+  readonly podDirGid?: number | undefined;
   readonly podDirMode: number;
   /** Host path of the tun device node that containers get as /dev/net/tun. */
   readonly tunDevice: string;
@@ -65,12 +66,14 @@ export function offerPorts(config: DevicePluginConfig, paths: HostPaths, log: Lo
   const { resourceName, tunDevice } = config;
   const pool = new DevicePool({ prefix: 'port-', count: config.ports, numaNodes: config.portNumaNodes });
   const owner = { uid: config.podDirUid, gid: config.podDirGid, mode: config.podDirMode };
+  const slices = config.slices.flatMap(sliceIds);
+  const options = { pool, resourceName, paths, owner, slices, tunDevice, log };
   const info = new DeviceInfoFiles({ directory: paths.deviceInfoDir, resourceName, pool, log });
   return {
     resourceName,
     endpoint: basename(paths.pluginSocket),
     pool,
-    allocate: (containers) => allocate(containers, { pool, resourceName, paths, owner, tunDevice, log }),
+    allocate: (containers) => allocate(containers, options),
     isVacant: (id) => isVacant(paths, id),
     prepare: () => info.write(),
     close: () => info.remove(),

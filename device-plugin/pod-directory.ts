@@ -2,8 +2,9 @@
 //
 // The directory a pod gets at /var/run/usvhost: <run>/pods/<lead device>/, and the names of the other devices of the
 // same container, which are symbolic links to the lead. A container runtime would make a missing directory by itself,
-// as root and without a word, so it must exist with owner and mode before Allocate answers. Whatever is mounted below
-// belongs to a pod and is never touched; the rest was left by a pod that is gone, which may have written anything.
+// as root and without a word, so it must exist with owner and mode before Allocate answers. The pod gets it read-only, so
+// the places where its memory slices are mounted exist beforehand too. Whatever is mounted below belongs to a pod and is
+// never touched; the rest was left by a pod that is gone, which may have written anything (an older release let it).
 
 import {
   chmodSync,
@@ -16,17 +17,19 @@ import {
   rmSync,
   symlinkSync,
   unlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../lib/errno.ts';
 import { UsvhostError, usvError, usvFailure } from '../lib/errors.ts';
-import type { HostPaths } from '../lib/names.ts';
+import { type HostPaths, memPlace } from '../lib/names.ts';
 import { mountPointsBelow } from './mount-points.ts';
 
 /** Owner and permission bits of a pod directory. */
 export interface PodDirectoryOwner {
-  readonly uid: number;
-  readonly gid: number;
+  /** Undefined: the agent's own. */
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
   readonly mode: number;
 }
 
@@ -63,11 +66,38 @@ function empty(directory: string): void {
   for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
 }
 
+function own(directory: string, { uid = -1, gid = -1 }: PodDirectoryOwner): void {
+  try {
+    chownSync(directory, uid, gid);
+  } catch (error) {
+    if (errnoOf(error) !== 'EPERM') throw error;
+    throw usvError('USV_CONFIG', {
+      what: 'podDirUid and podDirGid of an agent without CAP_CHOWN',
+      expected: 'its own',
+      got: `${uid} and ${gid}`,
+      cause: error,
+    });
+  }
+}
+
+/** Empty files: a runtime mounts slices on those that the pod has. It cannot make them in a directory that is read-only. */
+function makeSlicePlaces(directory: string, slices: readonly string[]): void {
+  if (slices.length === 0) return;
+  const places = join(directory, memPlace);
+  mkdirSync(places, { mode: 0o755 });
+  for (const slice of slices) writeFileSync(join(places, slice), '', { flag: 'wx', mode: 0o444 });
+}
+
 /**
- * Makes the lead device's directory, empty, with owner and mode. Returns what undoes it.
- * Throws USV_PORT_OCCUPIED (a port of another pod is bound in it), USV_IO.
+ * Makes the lead device's directory with owner and mode, empty but for places for `slices`. Returns what undoes it.
+ * Throws USV_PORT_OCCUPIED (a port of another pod is bound in it), USV_CONFIG (an owner that it may not give), USV_IO.
  */
-export function makePodDirectory(paths: PodPaths, device: string, owner: PodDirectoryOwner): () => void {
+export function makePodDirectory(
+  paths: PodPaths,
+  device: string,
+  owner: PodDirectoryOwner,
+  slices: readonly string[] = [],
+): () => void {
   const directory = paths.podDir(device);
   return io(directory, () => {
     mkdirSync(paths.podsDir, { recursive: true, mode: 0o755 });
@@ -77,9 +107,10 @@ export function makePodDirectory(paths: PodPaths, device: string, owner: PodDire
       empty(directory);
     } else if (kind !== 'absent') unlinkSync(directory);
     if (kind !== 'directory') mkdirSync(directory, { mode: 0o700 });
-    chownSync(directory, owner.uid, owner.gid);
+    makeSlicePlaces(directory, slices);
+    own(directory, owner);
     chmodSync(directory, owner.mode);
-    return () => io(directory, () => rmdirSync(directory));
+    return () => io(directory, () => rmSync(directory, { recursive: true }));
   });
 }
 

@@ -14,6 +14,12 @@ export function slicePoolName(pool: { readonly kind: SliceKind; readonly sizeMi:
   return `${pool.kind}-${pool.sizeMi}Mi`;
 }
 
+/** Ids of the pool's slices, as its devices have them. */
+export function sliceIds(pool: Parameters<typeof slicePoolName>[0] & { readonly count: number }): string[] {
+  const name = slicePoolName(pool);
+  return Array.from({ length: pool.count }, (_, index) => `${name}-${index}`);
+}
+
 export interface SlicePlace {
   /** Of the pool, `shm-64Mi`. */
   readonly name: string;

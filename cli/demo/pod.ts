@@ -120,10 +120,11 @@ export class Pod {
     const { mounts, devices } = this.#allocation.response;
     const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
     const lines = [`mount -t tmpfs -o mode=0755 none ${quoted(staging)}`];
-    for (const { container_path, host_path } of mounts) {
+    for (const { container_path, host_path, read_only } of mounts) {
       // /var/run is /run on every system with /run.
       const target = join(staging, container_path.replace(/^\/var\/run/, ''));
       lines.push(`mkdir -p ${quoted(target)}`, `mount --rbind ${quoted(host_path)} ${quoted(target)}`);
+      if (read_only) lines.push(`mount -o remount,bind,ro ${quoted(target)}`);
     }
     lines.push(`mount --rbind ${quoted(staging)} /run`);
     for (const { container_path, host_path } of devices) {

@@ -74,8 +74,14 @@ export const agentConfigSchema = z.strictObject({
   registration: z
     ._default(z.enum(['kubelet-socket', 'plugin-watcher']), 'kubelet-socket')
     .check(z.describe('how the kubelet comes to know the device plugin')),
-  podDirUid: z._default(id, 0).check(z.describe('owner of a pod directory')),
-  podDirGid: z._default(id, 0).check(z.describe('group of a pod directory')),
+  podDirUid: z
+    .optional(id)
+    .check(
+      z.describe(
+        "owner of a pod directory; default the agent's own, another one takes capabilities (docs/security.md)",
+      ),
+    ),
+  podDirGid: z.optional(id).check(z.describe("group of a pod directory; default the agent's own")),
   podDirMode: integerField(0, 0o777, 0o755, 'mode of a pod directory (decimal in JSON)'),
   tunDevice: z
     ._default(absolutePath, '/dev/net/tun')

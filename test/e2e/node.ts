@@ -12,6 +12,7 @@ import { type ControlClient, controlClient } from '../contract/switch/control-cl
 import { type FakeKubelet, startFakeKubelet } from '../fakes/kubelet.ts';
 import { amRoot, ourselves, tree } from './person.ts';
 import { type Exit, Program, usvhost } from './program.ts';
+import { insideOf, type Walls, withinWalls } from './walls.ts';
 
 /** The arguments that run `usvhost` with these arguments. */
 type Launch = (args: readonly string[]) => string[];
@@ -23,6 +24,10 @@ interface NodeOptions {
   readonly launch?: Launch;
   /** File systems of their own, small ones, by directory below the root. */
   readonly volumes?: Readonly<Record<string, string>>;
+  /** Around switch and agent; default none. Another uid than 0 takes tests that root runs. */
+  readonly walls?: Walls;
+  /** Of switch and agent, beside that of the tests. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Pod {
@@ -46,7 +51,9 @@ export class RealNode {
   /** The daemons run where the runtime runs, and see its mounts. */
   readonly #inside: boolean;
   readonly #launch: Launch;
-  readonly #kubelet: FakeKubelet;
+  readonly #walls: Walls | undefined;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly kubelet: FakeKubelet;
   readonly #holder: Program;
   readonly #others: Program[] = [];
   readonly #pods: Program[] = [];
@@ -60,48 +67,65 @@ export class RealNode {
     kubelet: FakeKubelet,
     held: Program,
     inside: boolean,
-    launch: Launch,
+    { launch = fromTree, walls, env = {} }: NodeOptions,
   ) {
     this.paths = paths;
-    this.#kubelet = kubelet;
+    this.kubelet = kubelet;
     this.#holder = held;
     this.#inside = inside;
     this.#launch = launch;
+    this.#walls = walls;
+    this.#env = env;
     this.seen = inside ? `/proc/${held.pid}/root${paths.root}` : paths.root;
     this.control = controlClient(hostPaths(this.seen).switchSocket);
   }
 
-  static async start({ volumes = {}, launch = fromTree }: NodeOptions = {}): Promise<RealNode> {
+  static async start(options: NodeOptions = {}): Promise<RealNode> {
+    const { volumes = {}, walls } = options;
     const paths = hostPaths(mkdtempSync(join(tmpdir(), 'usv-')));
     const user = amRoot ? [] : ['--user', '--map-root-user'];
     const held = await holder(['unshare', ...user, '--mount', '--net', '--propagation', 'private']);
     const inside = Object.keys(volumes).length > 0;
-    const node = new RealNode(paths, await startFakeKubelet({ root: paths.root }), held, inside, launch);
+    const node = new RealNode(paths, await startFakeKubelet({ root: paths.root }), held, inside, options);
     for (const [below, size] of Object.entries(volumes)) {
       const path = join(paths.root, below);
       mkdirSync(path, { recursive: true, mode: 0o700 });
       await node.run('mount', '-t', 'tmpfs', '-o', `size=${size},mode=0700`, 'none', path);
     }
+    if (walls !== undefined) await node.#prepareWalls(walls);
     await node.startSwitch();
     await node.startAgent();
-    await node.#kubelet.until(() => node.#healthy(), 'healthy ports');
+    await node.kubelet.until(() => node.#healthy(), 'healthy ports');
     return node;
   }
 
+  /** What the node's administrator does: the root's mounts are told to who has them, and the daemons own their places. */
+  async #prepareWalls({ uid }: Walls): Promise<void> {
+    const own = uid === 0 ? '' : `; chown -R ${uid}:${uid} "$0"`;
+    await this.run('sh', '-ec', `mount --bind "$0" "$0"; mount --make-shared "$0"${own}`, this.paths.root);
+  }
+
   #healthy(): boolean {
-    return [...(this.#kubelet.devices('usvhost.io/port')?.values() ?? [])].includes('Healthy');
+    return [...(this.kubelet.devices('usvhost.io/port')?.values() ?? [])].includes('Healthy');
   }
 
   /** Starts `usvhost` with this node's root; ended with the node. */
   command(...args: readonly string[]): Program {
-    const owner = {
-      USVHOST_AGENT_METRICS_ADDRESS: 'null',
-      USVHOST_AGENT_POD_DIR_UID: process.getuid?.(),
-      USVHOST_AGENT_POD_DIR_GID: process.getgid?.(),
-    };
-    const env = Object.fromEntries(Object.entries(owner).map(([name, id]) => [name, String(id)]));
-    const walls = this.#inside ? this.#enter : [];
-    const argv = [...walls, ...this.#launch([...args, '--root', this.paths.root])];
+    return this.#start([...(this.#inside ? this.#enter : []), ...this.#command(args)]);
+  }
+
+  /** The same for a daemon, within the walls if there are any. */
+  #daemon(...args: readonly string[]): Program {
+    if (this.#walls === undefined) return this.command(...args);
+    return this.#start(withinWalls(this.#walls, this.#holder.pid, this.#command(args)));
+  }
+
+  #command(args: readonly string[]): string[] {
+    return this.#launch([...args, '--root', this.paths.root]);
+  }
+
+  #start(argv: readonly string[]): Program {
+    const env = { ...this.#env, USVHOST_AGENT_METRICS_ADDRESS: 'null' };
     const program = new Program(argv, { env, stdin: '' });
     this.#others.push(program);
     return program;
@@ -122,13 +146,13 @@ export class RealNode {
   }
 
   async startSwitch(): Promise<void> {
-    this.#switch = this.command('switch');
+    this.#switch = this.#daemon('switch');
     await this.#switch.says('switch is listening');
     await this.control.ready();
   }
 
   async startAgent(...args: readonly string[]): Promise<void> {
-    this.#agent = this.command('agent', ...args);
+    this.#agent = this.#daemon('agent', ...args);
     await this.#agent.says('agent is listening');
   }
 
@@ -151,8 +175,8 @@ export class RealNode {
     const held = await holder([...this.#enter, 'unshare', '--net']);
     this.#pods.push(held);
     // Not for a moment after a restart of the switch.
-    await this.#kubelet.until(() => this.#healthy(), 'healthy ports');
-    const { devices } = await this.#kubelet.allocate('usvhost.io/port', 1);
+    await this.kubelet.until(() => this.#healthy(), 'healthy ports');
+    const { devices } = await this.kubelet.allocate('usvhost.io/port', 1);
     const netns = `/proc/${held.pid}/ns/net`;
     return { containerId: `container-${this.#serial++}`, netns, device: devices[0] ?? '' };
   }
@@ -176,7 +200,17 @@ export class RealNode {
 
   /** Processes of the switch and of the agent. */
   daemons(): number[] {
-    return [this.#switch, this.#agent].flatMap((program) => program?.pid ?? []);
+    return [this.#switch, this.#agent].flatMap((program) => {
+      if (program === undefined) return [];
+      return (this.#walls === undefined ? program.pid : insideOf(program.pid)) ?? [];
+    });
+  }
+
+  /** Asks the agent to end, and waits for it. */
+  async stopAgent(): Promise<Exit | undefined> {
+    const [, agent = 0] = this.daemons();
+    process.kill(agent, 'SIGTERM');
+    return this.#agent?.ended();
   }
 
   /** Runs the CNI plugin. `config`: whole standard input as text, or keys over a good configuration. */
@@ -218,7 +252,7 @@ export class RealNode {
 
   async close(): Promise<void> {
     this.control.close();
-    await this.#kubelet.close();
+    await this.kubelet.close();
     await this.endPods();
     for (const program of [...this.#dataplanes, ...this.#others.reverse()]) await program.stop('SIGKILL');
     await this.#holder.stop('SIGKILL');

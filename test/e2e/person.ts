@@ -12,7 +12,7 @@ import { requireAll } from '../../scripts/packages.ts';
 export const tree = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
 /** A uid that owns nothing on the machine. */
-const nobodysUid = 10_002;
+export const nobodysUid = 10_002;
 export const amRoot = process.getuid?.() === 0;
 
 export interface Person {
@@ -37,20 +37,19 @@ for part in "$tree"/*; do
   if [ -d "$part" ]; then mkdir "$place/\${part##*/}"; else touch "$place/\${part##*/}"; fi
   mount --rbind "$part" "$place/\${part##*/}"
 done
-exec setpriv --reuid=${nobodysUid} --regid=${nobodysUid} --clear-groups "$@"`;
+exec "$@"`;
+
+/** Runs a command with the tree at a place that all may read; in a mount namespace of its own. */
+export function inPublic(command: readonly string[]): string[] {
+  const moved = command.map((word) => word.replace(tree, publicTree));
+  return ['sh', '-ec', bindTree, 'sh', publicTree, tree, ...moved];
+}
 
 function asNobody(command: readonly string[]): string[] {
+  const ids = [`--reuid=${nobodysUid}`, `--regid=${nobodysUid}`, '--clear-groups'];
   return [
     ...['unshare', '--mount', '--propagation', 'private', '--'],
-    ...[
-      'sh',
-      '-ec',
-      bindTree,
-      'sh',
-      publicTree,
-      tree,
-      ...command.map((word) => word.replace(tree, publicTree)),
-    ],
+    ...inPublic(['setpriv', ...ids, ...command]),
   ];
 }
 

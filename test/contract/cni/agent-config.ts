@@ -5,8 +5,6 @@
 import { type AgentConfig, agentConfigSchema } from '../../../lib/config/agent.ts';
 
 export function agentConfig(root: string, more: object = {}): AgentConfig {
-  // Outside of the user namespace the agent can give directories to itself only.
-  const own = { podDirUid: process.getuid?.(), podDirGid: process.getgid?.() };
   // Tests run beside each other, and a port can be had by one only.
-  return agentConfigSchema.parse({ root, metricsAddress: null, ...own, ...more });
+  return agentConfigSchema.parse({ root, metricsAddress: null, ...more });
 }

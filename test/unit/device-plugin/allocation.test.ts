@@ -20,7 +20,8 @@ beforeEach(() => {
     pool: new DevicePool({ prefix: 'port-', count: 16 }),
     resourceName: 'usvhost.io/port',
     paths,
-    owner: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, mode: 0o755 },
+    owner: { uid: undefined, gid: undefined, mode: 0o755 },
+    slices: [],
     // A character device that every machine has.
     tunDevice: '/dev/null',
     log: pino({ level: 'silent' }),
@@ -42,6 +43,7 @@ describe('failures', () => {
     // A directory that rmdir(2) refuses would need a mount; a chown to nobody's uid needs root: so a name too many.
     const failing: AllocationOptions = {
       ...options,
+      slices: ['shm-4Mi-0'],
       paths: {
         podsDir: paths.podsDir,
         podDir: (device) => (device === 'port-2' ? `${paths.podsDir}/missing/port-2` : paths.podDir(device)),
@@ -55,16 +57,26 @@ describe('failures', () => {
 });
 
 describe('a container gets', () => {
-  test('one writable mount, the tun device, and variables that name its devices', () => {
+  test('one read-only mount, the tun device, and variables that name its devices', () => {
     expect(allocate([['port-3']], options)).toEqual([
       {
         envs: { USVHOST_CONTRACT: '1', USVHOST_DIR: '/var/run/usvhost', USVHOST_DEVICES: 'port-3' },
-        mounts: [{ container_path: '/var/run/usvhost', host_path: paths.podDir('port-3'), read_only: false }],
+        mounts: [{ container_path: '/var/run/usvhost', host_path: paths.podDir('port-3'), read_only: true }],
         devices: [{ container_path: '/dev/net/tun', host_path: '/dev/null', permissions: 'rw' }],
         annotations: { 'usvhost.io/port': 'port-3' },
       },
     ]);
     expect(lstatSync(paths.podDir('port-3')).isDirectory()).toBe(true);
+  });
+
+  test('a place for each slice of the node, afresh each time', () => {
+    const slices = ['shm-4Mi-0', 'hugepages-2Mi-1'];
+    for (let times = 0; times < 2; times++) {
+      allocate([['port-3']], { ...options, slices });
+      expect(readdirSync(paths.podDir('port-3'))).toEqual(['mem']);
+      expect(readdirSync(`${paths.podDir('port-3')}/mem`)).toEqual(slices.toSorted());
+      writeFileSync(`${paths.podDir('port-3')}/of an older release`, '');
+    }
   });
 
   test("the lowest device's directory for several devices, in whatever order they come", () => {

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Agent and switch without a capability, behind the walls of a pod, take the whole road of two pods: registration, Allocate
+// with slices, ADD with a tap and host-local, frames from pod to pod, CHECK, restarts, DEL and GC, and nothing is left. What
+// needs a privilege is done by the shim, which a runtime starts as root.
+
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { eventually } from '../support/eventually.ts';
+import { groupNeeds } from '../support/need.ts';
+import { type Pod, RealNode } from './node.ts';
+import { ourselves } from './person.ts';
+import { Program } from './program.ts';
+import { privilegesOf } from './walls.ts';
+
+const slowMillis = 120_000;
+const none = '0000000000000000';
+const nothing = { CapInh: none, CapPrm: none, CapEff: none, CapBnd: none, CapAmb: none, NoNewPrivs: '1' };
+
+groupNeeds(
+  'unshare',
+  'nsenter',
+  'ip',
+  'ping',
+  'host-local',
+  'fallocate',
+)('without a capability', () => {
+  let node: RealNode;
+  let memory: string;
+  let before: string[];
+
+  const config = (): object => ({
+    endpoint: 'tap',
+    ipam: {
+      type: 'host-local',
+      dataDir: join(node.paths.root, 'leases'),
+      ranges: [[{ subnet: '10.9.0.0/24' }]],
+    },
+  });
+  const done = { status: 0, stderr: '' };
+
+  beforeAll(async () => {
+    memory = mkdtempSync('/dev/shm/usv-');
+    const slices = JSON.stringify([{ kind: 'shm', sizeMi: 2, count: 2, directory: memory }]);
+    node = await RealNode.start({ walls: { uid: 0 }, env: { USVHOST_AGENT_SLICES: slices } });
+    before = node.state();
+  }, slowMillis);
+
+  afterAll(async () => {
+    await node.close();
+    rmSync(memory, { recursive: true, force: true });
+  });
+
+  test('the kernel says so', () => {
+    const [switchPid = 0, agentPid = 0] = node.daemons();
+    for (const pid of [switchPid, agentPid]) {
+      expect(privilegesOf(pid)).toEqual({ Uid: String(process.getuid?.()), ...nothing });
+      for (const kind of ['mnt', 'pid', 'net', 'ipc', 'uts'])
+        expect(statSync(`/proc/${pid}/ns/${kind}`).ino).not.toBe(statSync(`/proc/self/ns/${kind}`).ino);
+    }
+  });
+
+  test('slices are made and given out, and made anew for the next pod', async () => {
+    const resource = 'usvhost.io/shm-2Mi';
+    const health = (): string[] => [...(node.kubelet.devices(resource)?.values() ?? [])];
+    await node.kubelet.until(
+      () => health().length === 2 && !health().includes('Unhealthy'),
+      'healthy slices',
+    );
+    for (let times = 0; times < 2; times++) {
+      const { devices, response } = await node.kubelet.allocate(resource, 2);
+      for (const { host_path } of response.mounts) expect(statSync(host_path).size).toBe(2 * 1024 * 1024);
+      node.kubelet.release(resource, devices);
+    }
+  });
+
+  test(
+    'two pods: ADD, ping through the switch, CHECK, DEL',
+    async () => {
+      const pods = [await node.pod(), await node.pod()];
+      const dataplanes: Program[] = [];
+      try {
+        const results = [];
+        for (const pod of pods) {
+          const added = await node.cni('ADD', pod, config());
+          expect(added).toMatchObject(done);
+          results.push(JSON.parse(added.stdout));
+        }
+        for (const [n, pod] of pods.entries())
+          dataplanes.push(tapOf(pod, results[n].interfaces[0].socketPath));
+        const [, { ips }] = results;
+        const target = String(ips[0].address).split('/')[0] ?? '';
+        const ping = await node.exec([
+          ...['nsenter', `--net=${pods[0]?.netns}`, '--'],
+          ...['ping', '-n', '-c', '3', '-i', '0.2', '-w', '30', target],
+        ]);
+        // The first ones may be sent before the ports are up.
+        expect(ping).toMatchObject({ status: 0, stderr: '' });
+        for (const [n, pod] of pods.entries())
+          expect(await node.cni('CHECK', pod, { ...config(), prevResult: results[n] })).toMatchObject(done);
+      } finally {
+        for (const dataplane of dataplanes) await dataplane.stop('SIGKILL');
+      }
+      for (const pod of pods) expect(await node.cni('DEL', pod, config())).toMatchObject(done);
+      expect(leftIn()).toEqual([]);
+    },
+    slowMillis,
+  );
+
+  test(
+    'the agent restarts between ADD and DEL, in peace and by force',
+    async () => {
+      const pod = await node.pod();
+      expect(await node.cni('ADD', pod, config())).toMatchObject(done);
+      expect(await node.stopAgent()).toMatchObject({ status: 0 });
+      await node.startAgent();
+      expect(await node.cni('CHECK', pod, { ...config(), prevResult: {} })).not.toMatchObject(done);
+      await node.killAgent();
+      expect(await node.cni('DEL', pod, config())).toMatchObject(done);
+      await node.startAgent();
+      const other = await node.pod();
+      expect(await node.cni('ADD', other, config())).toMatchObject(done);
+      await node.killSwitch();
+      await node.startSwitch();
+      expect(await node.cni('GC', other, { ...config(), 'cni.dev/valid-attachments': [] })).toMatchObject(
+        done,
+      );
+      // The address of a DEL without an agent is given back with the hands of another call.
+      const left = async (): Promise<string[]> => {
+        expect(await node.cni('DEL', other, config())).toMatchObject(done);
+        return leftIn();
+      };
+      await eventually(left, ({ length }) => length === 0, 'nothing left', { millis: 30_000 });
+    },
+    slowMillis,
+  );
+
+  /** The dataplane of a pod, without a capability either. */
+  function tapOf(pod: Pod, socket: string): Program {
+    const command = ourselves.usvhost([
+      ...['dataplane', '--port', `net_virtio_user0,path=${socket}`, '--engine', 'tap'],
+    ]);
+    const unprivileged = ['setpriv', '--inh-caps=-all', '--bounding-set=-all', '--no-new-privs'];
+    return new Program(['nsenter', `--net=${pod.netns}`, '--', ...unprivileged, ...command], { stdin: '' });
+  }
+
+  /** What is below the root and was not before, but for what stays for good: a pod's directory and a network's lock. */
+  function leftIn(): string[] {
+    const stays =
+      /^run\/usvhost\/pods\/port-\d+(\/mem(\/shm-2Mi-\d)?)?$|^leases(\/net(\/(lock|last_reserved_ip\.0))?)?$|tombstones$/;
+    return node.state().filter((line) => !before.includes(line) && !stays.test(line));
+  }
+});
