@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The agent's durable state: attachments in SQLite at <root>/var/lib/usvhost/agent.db. Ports, mounts and taps die with a
-// boot, so records of another boot are dropped at the start, except for the addresses that are to be given back. The open database also is the lock of the node: it is held
-// exclusively, and the kernel gives it back however the agent ends.
+// boot, so records of another boot are dropped at the start, except for the addresses that are to be given back. The open
+// database also is the lock of the node: it is held exclusively, and the kernel gives it back however the agent ends.
 
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { Attachment, AttachmentKey, AttachmentState, AttachmentStore } from '../cni/attachment.ts';
 import type { PortOptions } from '../cni/port-options.ts';
 import { usvFailure } from '../lib/errors.ts';
@@ -64,8 +64,9 @@ export class Attachments implements AttachmentStore {
   readonly #db: DatabaseSync;
   readonly #file: string;
   readonly #bootId: string;
+  readonly #statements = new Map<string, StatementSync>();
 
-  /** Every change throws USV_IO when it cannot be kept. Throws USV_RUNNING when another agent has the database, USV_IO when it cannot be used. */
+  /** Throws USV_RUNNING when another agent has the database, USV_IO when it cannot be used; so does each change later. */
   constructor(options: AttachmentsOptions) {
     const file = join(options.stateDir, 'agent.db');
     this.#file = file;
@@ -140,60 +141,66 @@ export class Attachments implements AttachmentStore {
     this.#db.exec(`PRAGMA user_version = ${migrations.length}`);
   }
 
+  // Each is compiled once: that takes longer than to run it.
+  #statement(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.#db.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+
   get isOpen(): boolean {
     return this.#db.isOpen;
   }
 
   get(key: AttachmentKey): Attachment | undefined {
-    const statement = this.#db.prepare('SELECT * FROM attachments WHERE container_id = ? AND ifname = ?');
+    const statement = this.#statement('SELECT * FROM attachments WHERE container_id = ? AND ifname = ?');
     return optional(statement.get(key.containerId, key.ifname));
   }
 
   findByPlace(device: string, ifname: string): Attachment | undefined {
     return optional(
-      this.#db.prepare('SELECT * FROM attachments WHERE device = ? AND ifname = ?').get(device, ifname),
+      this.#statement('SELECT * FROM attachments WHERE device = ? AND ifname = ?').get(device, ifname),
     );
   }
 
   put(a: Attachment): void {
     const portOptions = a.portOptions === undefined ? null : JSON.stringify(a.portOptions);
     this.#write(() => {
-      this.#db.prepare(putSql).run({ ...a, portOptions, bootId: this.#bootId });
-      this.#db.prepare('DELETE FROM buried_ports WHERE port = ?').run(a.port);
+      this.#statement(putSql).run({ ...a, portOptions, bootId: this.#bootId });
+      this.#statement('DELETE FROM buried_ports WHERE port = ?').run(a.port);
     });
   }
 
   remove(key: AttachmentKey): void {
     const sql = 'DELETE FROM attachments WHERE container_id = ? AND ifname = ?';
-    this.#write(() => this.#db.prepare(sql).run(key.containerId, key.ifname));
+    this.#write(() => this.#statement(sql).run(key.containerId, key.ifname));
   }
 
   list(): Attachment[] {
-    return this.#db
-      .prepare('SELECT * FROM attachments ORDER BY container_id, ifname')
-      .all()
-      .map(toAttachment);
+    return this.#statement('SELECT * FROM attachments ORDER BY container_id, ifname').all().map(toAttachment);
   }
 
   /** Those whose DEL is under way, was cut, or needs a shim: few, where list() may be long. */
   listDeleting(): Attachment[] {
     const sql = "SELECT * FROM attachments WHERE state = 'deleting' ORDER BY container_id, ifname";
-    return this.#db.prepare(sql).all().map(toAttachment);
+    return this.#statement(sql).all().map(toAttachment);
   }
 
   buryPort(port: string): void {
     const sql = 'INSERT OR IGNORE INTO buried_ports VALUES (?, ?)';
-    this.#write(() => this.#db.prepare(sql).run(port, this.#bootId));
+    this.#write(() => this.#statement(sql).run(port, this.#bootId));
   }
 
   /** Ports that a DEL could not remove from the switch. */
   buriedPorts(): string[] {
-    const rows = this.#db.prepare('SELECT port FROM buried_ports ORDER BY port').all();
+    const rows = this.#statement('SELECT port FROM buried_ports ORDER BY port').all();
     return rows.map((row) => text(row, 'port'));
   }
 
   forgetBuriedPort(port: string): void {
-    this.#write(() => this.#db.prepare('DELETE FROM buried_ports WHERE port = ?').run(port));
+    this.#write(() => this.#statement('DELETE FROM buried_ports WHERE port = ?').run(port));
   }
 
   close(): void {

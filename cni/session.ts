@@ -37,6 +37,12 @@ export async function unless(errnos: readonly string[], step: Promise<void>): Pr
   }
 }
 
+/** A failure waits for the other one: what is still being made cannot be undone. */
+export async function bothEnded<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([first, second]);
+  return Promise.all([first, second]);
+}
+
 export interface ExecResult {
   /** 0..255, or 256 + the signal that ended the plugin. */
   readonly exitStatus: number;

@@ -46,6 +46,7 @@ export const peers = {
   flock: { package: 'util-linux', ...program('flock') },
   fallocate: { package: 'util-linux', ...program('fallocate') },
   taskset: { package: 'util-linux', ...program('taskset') },
+  bash: { package: 'bash', ...program('bash') },
   unshare: { package: 'util-linux', ...program('unshare') },
   nsenter: { package: 'util-linux', ...program('nsenter') },
   doctest: { package: 'doctest-dev', ...file('/usr/include/doctest/doctest.h') },

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a pod's start pays for the CNI plugin: the start of the binary alone (VERSION), and ADD and DEL of one attachment
-// with host-local addresses, our agent and switch running, beside Debian's bridge with host-local and loopback.
+// What a pod's start pays for the CNI plugin: the start of the binary alone (VERSION), ADD and DEL of one attachment with
+// host-local addresses, and of 16 at the same time without an address plugin, our agent and switch running, beside Debian's
+// bridge and loopback. And what the agent itself needs of time and memory.
 
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod/mini';
@@ -14,8 +15,11 @@ import { insideWalls } from '../cni/walls.ts';
 import { quantile } from '../statistics.ts';
 import { withUndo } from '../undo.ts';
 
+const burstModule = fileURLToPath(new URL('../cni/burst.ts', import.meta.url));
 const attachModule = fileURLToPath(new URL('../cni/attach.ts', import.meta.url));
 const times = z.array(z.number()).check(z.minLength(1));
+const lifeModule = fileURLToPath(new URL('../cni/life.ts', import.meta.url));
+const lifeValues = z.record(z.string(), z.number());
 const attachTimes = z.strictObject({ add: times, del: times });
 
 const starts = 200;
@@ -33,17 +37,22 @@ function starting(name: string, file: string, needs: readonly PeerName[], partia
   return { name, needs, partial, run: async () => ({ '': await startMillis(file) }) };
 }
 
-function attaching(name: PluginName): Candidate {
+/** `perSecond`: how often for each second of a run. */
+function attaching(
+  name: PluginName,
+  module: string,
+  needs: readonly PeerName[],
+  perSecond: number,
+): Candidate {
   return {
     name,
-    needs: ['unshare', 'host-local'],
+    needs: ['unshare', ...needs],
     run: ({ seconds, stop }: RunContext) =>
       withUndo(async (undo) => {
         const directory = privateDirectory();
         undo(() => directory.remove());
-        const count = String(Math.max(10, Math.round(seconds * 30)));
-        const printed = await insideWalls(stop, attachModule, name, count, directory.path);
-        const { add, del } = attachTimes.parse(printed);
+        const count = String(Math.max(10, Math.round(seconds * perSecond)));
+        const { add, del } = attachTimes.parse(await insideWalls(stop, module, name, count, directory.path));
         return {
           'add-p50': quantile(add, 0.5),
           'add-p99': quantile(add, 0.99),
@@ -54,6 +63,27 @@ function attaching(name: PluginName): Candidate {
   };
 }
 
+const oneByOne = (name: PluginName): Candidate => attaching(name, attachModule, ['host-local'], 30);
+const together = (name: PluginName): Candidate => attaching(name, burstModule, ['host-local', 'bash'], 10);
+
+const life: Candidate = {
+  name: 'usvhost',
+  needs: ['unshare', 'ip'],
+  run: ({ stop }) =>
+    withUndo(async (undo) => {
+      const directory = privateDirectory();
+      undo(() => directory.remove());
+      return lifeValues.parse(await insideWalls(stop, lifeModule, directory.path));
+    }),
+};
+
+const lifeMetrics: readonly Metric[] = [
+  { name: 'registered', unit: 'ms', better: 'lower' },
+  { name: 'switch-loss-seen', unit: 'ms', better: 'lower' },
+  { name: 'agent-rss-250', unit: 'MB', better: 'lower' },
+  { name: 'reconcile-250', unit: 'ms', better: 'lower' },
+];
+
 const attachMetrics: readonly Metric[] = ['add-p50', 'add-p99', 'del-p50', 'del-p99'].map((name) => ({
   name,
   unit: 'ms',
@@ -62,7 +92,8 @@ const attachMetrics: readonly Metric[] = ['add-p50', 'add-p99', 'del-p50', 'del-
 
 export const cni: CaseGroup = {
   name: 'cni',
-  about: "our CNI plugin beside Debian's bridge and loopback: start of the binary, ADD and DEL",
+  about:
+    "our CNI plugin beside Debian's bridge and loopback: start, ADD and DEL; the agent's times and memory",
   cases: [
     {
       name: 'cni',
@@ -73,14 +104,26 @@ export const cni: CaseGroup = {
         starting('bridge', plugins.bridge.file, ['host-local']),
         starting('loopback', plugins.loopback.file, ['host-local']),
         // The floor: what any program pays.
-        starting('true', '/bin/true', [], true),
+        starting('true', plugins.true.file, [], true),
       ],
     },
     {
       name: 'cni',
       params: { command: 'ADD, DEL' },
       metrics: attachMetrics,
-      candidates: [attaching('usvhost'), attaching('bridge'), attaching('loopback')],
+      candidates: [oneByOne('usvhost'), oneByOne('bridge'), oneByOne('loopback')],
     },
+    {
+      name: 'cni',
+      params: { command: 'ADD, DEL', parallel: 16 },
+      metrics: attachMetrics,
+      candidates: [
+        together('usvhost'),
+        together('bridge'),
+        together('loopback'),
+        { ...together('true'), partial: true },
+      ],
+    },
+    { name: 'cni', params: { daemon: 'agent' }, metrics: lifeMetrics, candidates: [life] },
   ],
 };

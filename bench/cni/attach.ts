@@ -4,10 +4,10 @@
 // prints how long each call took: `{"add":[…],"del":[…]}`, milliseconds from the start of the plugin to its end. All
 // files lie in ROOT.
 
-import { DemoNode } from '../../cli/demo/node.ts';
-import { Child, run } from '../../cli/demo/process.ts';
+import { run } from '../../cli/demo/process.ts';
 import { main } from '../../scripts/main.ts';
 import { withUndo } from '../undo.ts';
+import { allocate, podNamespace, startBenchNode } from './bench-node.ts';
 import { debianPlugins, type PluginName, plugins } from './plugins.ts';
 
 interface Call {
@@ -32,29 +32,13 @@ async function timed(command: 'ADD' | 'DEL', call: Call): Promise<number> {
   return performance.now() - start;
 }
 
-/** A network namespace, held by a process; returns its path. */
-async function podNamespace(undo: (step: () => Promise<void>) => void): Promise<string> {
-  const ready = Promise.withResolvers<void>();
-  const argv = ['unshare', '--net', '--', 'sh', '-c', 'echo ready; exec sleep 3600'];
-  const holder = new Child('a network namespace', argv, { onLine: () => ready.resolve() });
-  undo(() => holder.stop('SIGKILL').then(() => undefined));
-  await holder.whileRunning(ready.promise);
-  return `/proc/${holder.pid}/ns/net`;
-}
-
 async function attach(
   plugin: PluginName,
   count: number,
   root: string,
 ): Promise<{ add: number[]; del: number[] }> {
   return withUndo(async (undo) => {
-    let device = '';
-    if (plugin === 'usvhost') {
-      const node = await DemoNode.start(root, '/dev/net/tun');
-      undo(() => node.close());
-      const allocation = await node.kubelet.allocate('usvhost.io/port', 1);
-      device = allocation.devices[0] ?? '';
-    }
+    const device = plugin === 'usvhost' ? await allocate(await startBenchNode(root, undo)) : '';
     const netns = await podNamespace(undo);
     const config = JSON.stringify(plugins[plugin].config(root, device));
     const add: number[] = [];

@@ -43,11 +43,20 @@ async function exists(path: string): Promise<void> {
   }
 }
 
+export interface DemoNodeOptions {
+  /** The device node that Allocate hands to pods. */
+  readonly tunDevice: string;
+  /** How `usvhost` is run; default from the tree. */
+  readonly command?: (...args: readonly string[]) => string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 export class DemoNode {
   readonly paths: HostPaths;
   readonly kubelet: FakeKubelet;
-  readonly #agent: Child;
+  readonly agent: Child;
   #switch: Child;
+  readonly #newSwitch: () => Child;
   readonly #client: InstanceType<typeof Switch>;
   readonly #states = new Map<string, Port__Output>();
   readonly #features = new Map<string, bigint>();
@@ -56,29 +65,37 @@ export class DemoNode {
   #snapshots = 0;
   #events: ClientReadableStream<PortEvent__Output> | undefined;
 
-  private constructor(paths: HostPaths, kubelet: FakeKubelet, switchProcess: Child, agent: Child) {
+  private constructor(
+    paths: HostPaths,
+    kubelet: FakeKubelet,
+    switchProcess: Child,
+    agent: Child,
+    newSwitch: () => Child,
+  ) {
     this.paths = paths;
     this.kubelet = kubelet;
     this.#switch = switchProcess;
-    this.#agent = agent;
+    this.#newSwitch = newSwitch;
+    this.agent = agent;
     this.#client = dial(Switch, paths.switchSocket);
     this.#watch();
   }
 
-  /** `tunDevice`: the node that Allocate hands to pods. */
-  static async start(root: string, tunDevice: string): Promise<DemoNode> {
+  static async start(root: string, options: DemoNodeOptions): Promise<DemoNode> {
     const paths = hostPaths(root);
     const kubelet = await startFakeKubelet({ root });
-    const switchProcess = startSwitch(root);
-    const agent = new Child('usvhost agent', usvhostCommand('agent', '--root', root), {
-      env: { USVHOST_AGENT_TUN_DEVICE: tunDevice, USVHOST_AGENT_METRICS_ADDRESS: 'null' },
-    });
-    const node = new DemoNode(paths, kubelet, switchProcess, agent);
+    const { command = usvhostCommand, env = {} } = options;
+    const start = (role: 'switch' | 'agent'): Child =>
+      new Child(`usvhost ${role}`, command(role, '--root', root), {
+        env: { USVHOST_AGENT_TUN_DEVICE: options.tunDevice, USVHOST_AGENT_METRICS_ADDRESS: 'null', ...env },
+      });
+    const node = new DemoNode(paths, kubelet, start('switch'), start('agent'), () => start('switch'));
+    const { agent } = node;
     try {
       // The agent has made the directory by the time it registers.
       await agent.whileRunning(kubelet.capacity('usvhost.io/port'));
       await agent.whileRunning(exists(paths.agentSocket));
-      await switchProcess.whileRunning(exists(paths.switchSocket));
+      await node.#switch.whileRunning(exists(paths.switchSocket));
       // The device plugin counts its devices as healthy once the agent has seen the switch.
       const healthy = (): boolean =>
         [...(kubelet.devices('usvhost.io/port')?.values() ?? [])].includes('Healthy');
@@ -142,7 +159,7 @@ export class DemoNode {
   /** Starts a new switch in place of one that is gone. Returns when it has said which ports it has: none at first. */
   async startSwitch(): Promise<void> {
     const seen = this.#snapshots;
-    this.#switch = startSwitch(this.paths.root);
+    this.#switch = this.#newSwitch();
     const snapshot = async (): Promise<void> => {
       while (this.#snapshots === seen) await once(this.#changed, 'change');
     };
@@ -154,12 +171,8 @@ export class DemoNode {
     this.#events = undefined;
     events?.cancel();
     this.#client.close();
-    await this.#agent.stop();
+    await this.agent.stop();
     await this.#switch.stop();
     await this.kubelet.close();
   }
-}
-
-function startSwitch(root: string): Child {
-  return new Child('usvhost switch', usvhostCommand('switch', '--root', root));
 }

@@ -39,7 +39,7 @@ export async function setStage({ root, say, withoutTap, onUndo }: StageOptions):
     withoutTap === undefined ? await findTun(root, realRoot) : { path: '/dev/net/tun', reason: withoutTap };
 
   say(`node        switch, agent and a kubelet's device plugin API below ${root}`);
-  const node = await DemoNode.start(root, tun.path);
+  const node = await DemoNode.start(root, { tunDevice: tun.path });
   onUndo(() => node.close());
 
   const uid = chooseUid({ realRoot });

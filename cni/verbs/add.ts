@@ -27,7 +27,7 @@ import {
   readPrevious,
   toVersion,
 } from '../result.ts';
-import { errnoOf, type Steps, unless } from '../session.ts';
+import { bothEnded, errnoOf, type Steps, unless } from '../session.ts';
 import type { StatInfo } from '../shim-protocol.ts';
 import { standInForRecord } from '../stand-in.ts';
 import { UndoStack } from '../undo.ts';
@@ -192,12 +192,6 @@ async function lease(steps: Steps, { config, delegation }: Plan, undo: UndoStack
   const result = await ipamAdd(steps, delegation);
   const dns = Object.keys(result.dns ?? {}).length > 0 ? result.dns : config.dns;
   return { ips: result.ips ?? [], routes: result.routes ?? [], dns };
-}
-
-// A failure waits for the other one: what is still being made cannot be undone.
-async function bothEnded<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([first, second]);
-  return Promise.all([first, second]);
 }
 
 async function writePort(steps: Steps, deps: CniDeps, plan: Plan, addresses: Addresses): Promise<void> {

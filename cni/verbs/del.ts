@@ -18,7 +18,7 @@ import { deviceInfoName } from '../device-info.ts';
 import { readAttachment } from '../environment.ts';
 import { type Delegation, ipamDel } from '../ipam.ts';
 import { emptyPortDirectory } from '../port-directory.ts';
-import { errnoOf, type Steps, unless } from '../session.ts';
+import { bothEnded, errnoOf, type Steps, unless } from '../session.ts';
 
 /** A pod can have been bound several times only by a defect; the bound keeps a defect from becoming a loop. */
 const maxMounts = 16;
@@ -57,9 +57,13 @@ export async function dismantle(call: Call, deps: CniDeps, record: Attachment): 
   deps.store.put({ ...record, state: 'deleting' });
   const { deviceInfo } = record;
   if (deviceInfo !== null) await unless(['ENOENT'], steps.removeDeviceInfo(deviceInfo));
-  await removeTap(steps, call, record.ifname, record.port, record.netns);
+  // The kernel takes its time to remove an interface; the switch needs no step of the shim.
+  await bothEnded(
+    removeTap(steps, call, record.ifname, record.port, record.netns),
+    takeFromSwitch(deps, record.port),
+  );
   await removeMount(steps, deps, record.device, record.ifname, record.port);
-  await removePort(steps, deps, record.port);
+  await removePortDirectory(steps, deps, record.port);
   const delegation = ipamOf(call, record);
   if (delegation !== undefined) await giveBack(call, deps, delegation);
   deps.store.remove(record);
@@ -126,6 +130,11 @@ async function removeMount(
 
 /** Takes the port from the switch, now or when it can be reached, and what is left of its directory. */
 export async function removePort(steps: Steps, deps: CniDeps, port: string): Promise<void> {
+  await takeFromSwitch(deps, port);
+  await removePortDirectory(steps, deps, port);
+}
+
+async function takeFromSwitch(deps: CniDeps, port: string): Promise<void> {
   try {
     await deps.switchPorts.removePort(port);
   } catch (error) {
@@ -134,6 +143,9 @@ export async function removePort(steps: Steps, deps: CniDeps, port: string): Pro
     deps.store.buryPort(port);
     deps.log.warn({ port, err: error }, 'the switch could not be asked to remove the port');
   }
+}
+
+async function removePortDirectory(steps: Steps, deps: CniDeps, port: string): Promise<void> {
   await emptyPortDirectory(steps, deps.switchPorts, port);
   const { portDir, portJson, portSocket } = attachmentPaths(port, 'x', 'x');
   for (const file of [portJson, portSocket]) await unless(['ENOENT', 'EISDIR'], steps.unlink(file));
