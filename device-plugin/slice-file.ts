@@ -2,13 +2,14 @@
 //
 // The file of one memory slice: made whole or not at all, and given up. fallocate(2) allocates and zeroes every page on
 // tmpfs and on hugetlbfs, where write(2) does not work, so nothing is left to fail or to be charged when a pod touches
-// it. Node has no such call; the program fallocate of util-linux makes it without holding up the event loop. A used slice
-// is never scrubbed in place, since whoever had it may have it mapped still: it gets a new file.
+// it. Node has neither that call nor set_mempolicy(2); native/shim/allocate.h does both without holding up the event loop. A
+// used slice is never scrubbed in place, since whoever had it may have it mapped still: it gets a new file.
 
 import { constants } from 'node:fs';
 import { lstat, open, rename, rm } from 'node:fs/promises';
 import { errnoOf } from '../lib/errno.ts';
 import { usvFailure } from '../lib/errors.ts';
+import { shimFile } from '../native/shim-file.ts';
 
 /** Runs a program to its end. Rejects when it cannot be started or fails; the message has what it said. */
 export type RunProgram = (program: string, args: readonly string[]) => Promise<unknown>;
@@ -16,8 +17,8 @@ export type RunProgram = (program: string, args: readonly string[]) => Promise<u
 export interface SliceFile {
   readonly path: string;
   readonly bytes: number;
-  /** CPUs whose memory is to be taken, as in sysfs's cpulist; undefined: wherever there is some. */
-  readonly cpus?: string | undefined;
+  /** NUMA node whose memory is to be taken, and no other; undefined: wherever there is some. */
+  readonly node?: number | undefined;
 }
 
 /** Anyone: only root and the container that it is mounted into can reach the file. */
@@ -28,7 +29,7 @@ const sliceMode = 0o666;
  * Throws USV_MEMORY when the memory cannot be had; then there is no file.
  */
 export async function makeSliceFile(slice: SliceFile, run: RunProgram): Promise<void> {
-  const { path, bytes, cpus } = slice;
+  const { path, bytes, node } = slice;
   // A crash before the end leaves this name, which is nobody's slice.
   const unfinished = `${path}.new`;
   try {
@@ -37,10 +38,7 @@ export async function makeSliceFile(slice: SliceFile, run: RunProgram): Promise<
     try {
       // The mode above was cut by the umask.
       await file.chmod(sliceMode);
-      const fill = ['fallocate', '--length', String(bytes), unfinished] as const;
-      // The kernel takes memory near the CPU that asks for it.
-      if (cpus === undefined) await run(fill[0], fill.slice(1));
-      else await run('taskset', ['--cpu-list', cpus, ...fill]);
+      await run(shimFile, ['allocate', String(node ?? '-'), String(bytes), unfinished]);
     } finally {
       await file.close();
     }

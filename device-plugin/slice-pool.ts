@@ -10,7 +10,7 @@ import { createBackoff } from '../lib/backoff.ts';
 import { UsvhostError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { ContainerAllocateResponse } from '../proto/gen/v1beta1/ContainerAllocateResponse.ts';
-import { cpusOfNode } from './numa-node.ts';
+import { availableOnNode } from './numa-node.ts';
 import { DevicePool } from './pool.ts';
 import { respondWithSlices, slicePoolName } from './slice-allocation.ts';
 import { checkFileSystem, checkRoom, makePrivateDirectory, type SliceKind } from './slice-directory.ts';
@@ -138,13 +138,19 @@ export class SlicePool {
 
   async #fillNow(): Promise<void> {
     const missing = this.devices.unhealthy();
+    /** By NUMA node: where one slice failed, the others of the node would too. */
+    const failed = new Map<number | undefined, unknown>();
     for (const id of missing) {
       if (this.#closed) return;
+      const node = this.devices.numaNode(id);
+      if (failed.has(node)) continue;
       // One turn each, so that an Allocate need not wait for all; it may have made this one.
-      await this.#inTurn(async () => {
+      const turn = this.#inTurn(async () => {
         if (this.devices.unhealthy().includes(id)) await this.#make(id);
       });
+      await turn.catch((error: unknown) => failed.set(node, error));
     }
+    for (const error of failed.values()) throw error;
     this.#backoff.reset();
     if (missing.length > 0)
       this.#deps.log.info({ resource: this.#resourceName, slices: missing.length }, 'slices are made');
@@ -171,16 +177,20 @@ export class SlicePool {
     try {
       const directory = this.#prepareDirectory();
       await giveUpSliceFile(this.#path(id));
-      checkRoom(this.#config.kind, directory, this.#bytes, this.#deps.availableBytes());
       const node = this.devices.numaNode(id);
-      const cpus = node === undefined ? undefined : cpusOfNode(node);
-      await makeSliceFile({ path: this.#path(id), bytes: this.#bytes, cpus }, this.#deps.run);
+      checkRoom(this.#config.kind, directory, this.#bytes, this.#availableBytes(node));
+      await makeSliceFile({ path: this.#path(id), bytes: this.#bytes, node }, this.#deps.run);
       this.#fresh.add(id);
       this.devices.setHealth(true, [id]);
     } catch (error) {
       this.devices.setHealth(false, [id]);
       throw error;
     }
+  }
+
+  #availableBytes(node: number | undefined): number {
+    const available = this.#deps.availableBytes();
+    return node === undefined ? available : Math.min(available, availableOnNode(node));
   }
 
   #inTurn(action: () => Promise<void>): Promise<void> {

@@ -44,8 +44,6 @@ export const peers = {
   cmake: { package: 'cmake', ...program('cmake') },
   'ninja or make': { package: 'ninja-build', ...program('ninja', 'make') },
   flock: { package: 'util-linux', ...program('flock') },
-  fallocate: { package: 'util-linux', ...program('fallocate') },
-  taskset: { package: 'util-linux', ...program('taskset') },
   bash: { package: 'bash', ...program('bash') },
   unshare: { package: 'util-linux', ...program('unshare') },
   nsenter: { package: 'util-linux', ...program('nsenter') },

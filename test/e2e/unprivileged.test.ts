@@ -24,7 +24,6 @@ groupNeeds(
   'ip',
   'ping',
   'host-local',
-  'fallocate',
 )('without a capability', () => {
   let node: RealNode;
   let memory: string;

@@ -30,7 +30,6 @@ groupNeeds(
   'runc',
   'busybox',
   'unshare',
-  'fallocate',
 )('in a container', () => {
   let paths: HostPaths;
   let kubelet: FakeKubelet;

@@ -3,6 +3,7 @@
 // Memory slices against a kubelet on real sockets and real tmpfs and hugetlbfs files: made before they are offered, told
 // of when they cannot be, given out fresh.
 
+import { spawnSync } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import {
   closeSync,
@@ -14,10 +15,11 @@ import {
   readSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import type { DevicePluginSlices } from '../../../device-plugin/offers.ts';
 import {
@@ -26,16 +28,16 @@ import {
   startDevicePlugin,
 } from '../../../device-plugin/plugin.ts';
 import { hostPaths } from '../../../lib/names.ts';
+import { shimFile } from '../../../native/shim-file.ts';
 import { type FakeKubelet, startFakeKubelet } from '../../fakes/kubelet.ts';
 import { mountHugepages, sharedMemoryDirectories } from '../../fakes/shared-memory.ts';
-import { groupNeeds } from '../../support/need.ts';
 import { pluginConfig } from './plugin-config.ts';
 
 const newMemory = sharedMemoryDirectories();
 const mebibyte = 1024 * 1024;
 const resource = 'usvhost.io/shm-4Mi';
 
-groupNeeds('fallocate', 'taskset')('memory slices', () => {
+describe('memory slices', () => {
   const stops: (() => Promise<void> | void)[] = [];
   let root = '';
   let memory = '';
@@ -247,6 +249,60 @@ groupNeeds('fallocate', 'taskset')('memory slices', () => {
     await startPlugin({ numaNodes: [0] });
     await healthy(3);
     expect(kubelet.numaNode(resource, 'shm-4Mi-1')).toBe(0);
+    expect(statSync(file('shm-4Mi-1')).blocks * 512).toBe(4 * mebibyte);
+  });
+
+  test('a NUMA node without memory makes its own slices unhealthy only, wherever they stand in the pool', async () => {
+    await startPlugin({ numaNodes: [1000, 0], count: 5 });
+    await healthy(2);
+    const health = (): unknown => Object.fromEntries(kubelet.devices(resource) ?? []);
+    expect(health()).toEqual({
+      'shm-4Mi-0': 'Unhealthy',
+      'shm-4Mi-1': 'Healthy',
+      'shm-4Mi-2': 'Unhealthy',
+      'shm-4Mi-3': 'Healthy',
+      'shm-4Mi-4': 'Unhealthy',
+    });
+    expect((await warned)[0]).toMatchObject({ resource, unhealthy: 3, code: 'USV_MEMORY' });
+    const { devices } = await kubelet.allocate(resource, 2);
+    expect(devices).toEqual(['shm-4Mi-1', 'shm-4Mi-3']);
+  });
+
+  describe('the program that allocates', () => {
+    const allocate = (...args: readonly string[]): { status: number | null; stderr: string } =>
+      spawnSync(shimFile, ['allocate', ...args], { encoding: 'utf8' });
+    let path: string;
+
+    beforeEach(() => {
+      path = join(memory, 'slice');
+      writeFileSync(path, '');
+    });
+
+    test('fills a file with memory of a node', () => {
+      expect(allocate('0', String(mebibyte), path)).toMatchObject({ status: 0, stderr: '' });
+      expect(statSync(path).blocks * 512).toBe(mebibyte);
+    });
+
+    test.each([
+      ['a node that is not there', ['1000', '4096'], 'no NUMA node 1000'],
+      ['more than there is', ['-', String(2 ** 60)], 'fallocate: '],
+    ])('says why not: %s', (_, args, reason) => {
+      const { status, stderr } = allocate(...args, path);
+      expect([status, stderr]).toEqual([1, expect.stringContaining(reason)]);
+      expect(statSync(path).blocks).toBe(0);
+    });
+
+    test('follows no link', () => {
+      symlinkSync(path, `${path}-link`);
+      expect(allocate('-', '4096', `${path}-link`).stderr).toContain('open: ');
+    });
+
+    test.each([[[]], [['x', '4096', 'f']], [['1024', '4096', 'f']], [['0', '-1', 'f']]])(
+      'refuses %j',
+      (args) => {
+        expect(allocate(...args)).toMatchObject({ status: 2, stderr: expect.stringContaining('usage') });
+      },
+    );
   });
 
   test('without a directory of their own they lie below the run directory', async () => {

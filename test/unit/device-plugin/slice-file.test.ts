@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { giveUpSliceFile, makeSliceFile } from '../../../device-plugin/slice-file.ts';
+import { shimFile } from '../../../native/shim-file.ts';
 import { temporaryRoots } from '../../fakes/temporary-root.ts';
 
 const newRoot = temporaryRoots();
@@ -26,7 +27,7 @@ beforeEach(() => {
   path = join(directory, 'shm-1Mi-0');
 });
 
-/** Does as the program fallocate, without the blocks. */
+/** Does as the program, without the blocks. */
 async function fallocate(_: string, args: readonly string[]): Promise<void> {
   truncateSync(String(args.at(-1)), Number(args.at(-2)));
 }
@@ -40,14 +41,14 @@ describe('making', () => {
     expect(readdirSync(directory)).toEqual(['shm-1Mi-0']);
   });
 
-  test('asks on the CPUs of the node', async () => {
+  test('asks for memory of the node', async () => {
     const asked: string[][] = [];
     const run = async (program: string, args: readonly string[]): Promise<void> => {
       asked.push([program, ...args]);
       await fallocate(program, args);
     };
-    await makeSliceFile({ path, bytes: 4096, cpus: '0-3' }, run);
-    expect(asked).toEqual([['taskset', '--cpu-list', '0-3', 'fallocate', '--length', '4096', `${path}.new`]]);
+    await makeSliceFile({ path, bytes: 4096, node: 3 }, run);
+    expect(asked).toEqual([[shimFile, 'allocate', '3', '4096', `${path}.new`]]);
   });
 
   test('leaves nothing when there is no memory, and says what the program said', async () => {
