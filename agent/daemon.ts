@@ -52,6 +52,8 @@ function makeDirectories(paths: HostPaths): void {
     // The shim trusts who answers on agent.sock, so nobody else may put a socket there.
     chmodSync(paths.runDir, privateDirectory);
     mkdirSync(paths.podsDir, { recursive: true, mode: 0o755 });
+    // Where the switch does not make the ports' directories itself.
+    mkdirSync(paths.portsDir, { recursive: true, mode: 0o755 });
   } catch (error) {
     throw usvFailure('USV_IO', `cannot make the directories below ${paths.runDir}: ${String(error)}`, {
       cause: error,

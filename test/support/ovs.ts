@@ -75,12 +75,14 @@ export class RunningOvs {
 
   /** `dpdkInit`: value of dpdk-init. */
   async configure(dpdkInit: string): Promise<void> {
-    const eal = `--no-huge --legacy-mem -m 512 --no-pci --no-telemetry --file-prefix=${this.#prefix}`;
+    const eal = `--no-huge --legacy-mem -m 1024 --no-pci --no-telemetry --file-prefix=${this.#prefix}`;
     const cpu = allowedCpus().at(-1) ?? 0;
     await this.ctl(
       '--no-wait',
       ...['init', '--', 'set', 'Open_vSwitch', '.', `other_config:dpdk-init=${dpdkInit}`],
       ...[`other_config:dpdk-extra="${eal}"`, 'other_config:pmd-maxsleep=500'],
+      // The memory that all ports share would not fit; a port's own is a tenth of that.
+      'other_config:per-port-memory=true',
       `other_config:pmd-cpu-mask=0x${(1n << BigInt(cpu)).toString(16)}`,
     );
   }
@@ -89,7 +91,7 @@ export class RunningOvs {
   async startVswitchd(): Promise<void> {
     this.#vswitchd = this.#spawn(vswitchd, [`unix:${this.database}`, ...this.#flags('vswitchd')]);
     const ended = once(this.#vswitchd, 'exit').then(() => {
-      throw usvFailure('USV_IO', `ovs-vswitchd ended: ${this.log()}`);
+      throw usvFailure('USV_IO', `ovs-vswitchd ended: ${this.log().slice(-3000)}`);
     });
     ended.catch(() => undefined); // it ends one day
     await Promise.race([ended, this.settled()]);
@@ -130,9 +132,9 @@ export class RunningOvs {
     rmSync(join(this.#directory, 'conf.db'), { force: true });
   }
 
-  /** The end of the log of ovs-vswitchd. */
+  /** The log of ovs-vswitchd. */
   log(): string {
-    return readFileSync(join(this.#directory, 'vswitchd.log'), 'utf8').slice(-3000);
+    return readFileSync(join(this.#directory, 'vswitchd.log'), 'utf8');
   }
 
   async close(): Promise<void> {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An agent as a process of its own, to be killed by a test: `node agent-process.ts ROOT [STEPS [SECONDS]]`; one
-// line when it listens. It kills itself before it asks a shim for the step of the number STEPS, counted from 0, and reconciles every SECONDS.
+// An agent as a process of its own, to be killed by a test: `node agent-process.ts ROOT [STEPS [SECONDS [CONFIG]]]`; one
+// line when it listens. It kills itself before it asks a shim for the step of the number STEPS, counted from 0, and reconciles every SECONDS. CONFIG is more of its configuration, as JSON.
 
 import { pino } from 'pino';
 import { startAgent } from '../../../agent/daemon.ts';
 import type { Steps } from '../../../cni/session.ts';
 import { agentConfig } from './agent-config.ts';
 
-const [, , root = '', last = 'Infinity', seconds = '60'] = process.argv;
+const [, , root = '', last = 'Infinity', seconds = '60', more = '{}'] = process.argv;
 let left = Number(last);
 
 const dying = (steps: Steps): Steps =>
@@ -24,7 +24,7 @@ const dying = (steps: Steps): Steps =>
   });
 
 const log = pino({ level: 'silent' });
-await startAgent(agentConfig(root, { reconcileSeconds: Number(seconds) }), {
+await startAgent(agentConfig(root, { reconcileSeconds: Number(seconds), ...(JSON.parse(more) as object) }), {
   log,
   bootId: 'boot-1',
   hands: dying,
