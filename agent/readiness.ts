@@ -48,7 +48,7 @@ function kubeletPart(resources: readonly ResourceState[]): Part {
 function switchPart(reachable: boolean | undefined): Part {
   const name = 'switch';
   if (reachable === true) return { name, ready: true, why: 'reachable' };
-  const why = reachable === undefined ? 'not seen yet' : 'does not answer at its control socket';
+  const why = reachable === undefined ? 'not seen yet' : 'does not answer';
   return { name, ready: false, why };
 }
 

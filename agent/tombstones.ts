@@ -7,6 +7,7 @@ import {
   closeSync,
   constants,
   fstatSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -74,6 +75,11 @@ export class Tombstones {
       this.#known.set(name, { name, ...decodeTombstone(this.#content(name)) });
     } catch (error) {
       if (!(error instanceof UsvhostError)) throw error;
+      if (error.code === 'USV_IO') {
+        // Such as EACCES or EMFILE: it may be good, and is looked at again.
+        this.#log.warn({ name, err: error }, 'a tombstone cannot be read');
+        return;
+      }
       this.#log.warn({ name, err: error }, 'a tombstone is refused and removed');
       this.remove(name);
     }
@@ -81,14 +87,13 @@ export class Tombstones {
 
   #content(name: string): Buffer {
     return this.#io(() => {
+      if (lstatSync(join(this.directory, name)).isSymbolicLink()) throw refusal('a symbolic link');
       const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
       const file = openSync(join(this.directory, name), flags);
       try {
         const info = fstatSync(file);
         if (info.isFile() && info.size <= maxTombstoneBytes) return readFileSync(file);
-        const expected = `a file of at most ${maxTombstoneBytes} bytes`;
-        const got = info.isFile() ? `${info.size} bytes` : 'another kind of file';
-        throw usvError('USV_MESSAGE', { what: 'a tombstone', expected, got });
+        throw refusal(info.isFile() ? `${info.size} bytes` : 'another kind of file');
       } finally {
         closeSync(file);
       }
@@ -105,4 +110,9 @@ export class Tombstones {
       });
     }
   }
+}
+
+function refusal(got: string): UsvhostError {
+  const expected = `a file of at most ${maxTombstoneBytes} bytes`;
+  return usvError('USV_MESSAGE', { what: 'a tombstone', expected, got });
 }

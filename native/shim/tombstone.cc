@@ -30,6 +30,14 @@ int openTombstones(const char* root, Fd* out) {
   return out->valid() ? 0 : errno;
 }
 
+// The agent, whose directory it is, may be another user than the runtime.
+int giveToOwner(int file, int directory) {
+  struct stat info;
+  if (fstat(directory, &info) != 0) return errno;
+  if (info.st_uid == geteuid() && info.st_gid == getegid()) return 0;
+  return fchown(file, info.st_uid, info.st_gid) == 0 ? 0 : errno;
+}
+
 int writeWhole(int fd, const Bytes& content) {
   for (size_t done = 0; done < content.size();) {
     const ssize_t n = write(fd, content.data() + done, content.size() - done);
@@ -121,7 +129,8 @@ int writeTombstone(const char* root, const Request& request, const Bytes& values
   snprintf(temporary, sizeof temporary, ".write-%d", getpid());
   Fd file(openat(directory.get(), temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file.valid()) return errno;
-  int error = writeWhole(file.get(), content);
+  int error = giveToOwner(file.get(), directory.get());
+  if (error == 0) error = writeWhole(file.get(), content);
   if (error == 0 && renameat(directory.get(), temporary, directory.get(), name) != 0) error = errno;
   if (error == 0 && fsync(directory.get()) != 0) error = errno;
   if (error != 0) unlinkat(directory.get(), temporary, 0);

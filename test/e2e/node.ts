@@ -157,11 +157,19 @@ export class RealNode {
   }
 
   async killSwitch(): Promise<void> {
-    await this.#switch?.stop('SIGKILL');
+    await this.#kill(this.#switch);
+  }
+
+  async #kill(program: Program | undefined): Promise<void> {
+    if (program === undefined) return;
+    // A process that has become another user does not end with who built its walls.
+    const inside = this.#walls === undefined ? undefined : insideOf(program.pid);
+    if (inside !== undefined) process.kill(inside, 'SIGKILL');
+    await program.stop('SIGKILL');
   }
 
   async killAgent(): Promise<void> {
-    await this.#agent?.stop('SIGKILL');
+    await this.#kill(this.#agent);
   }
 
   /** Arguments of nsenter for the namespaces in which the runtime runs. */
@@ -254,7 +262,7 @@ export class RealNode {
     this.control.close();
     await this.kubelet.close();
     await this.endPods();
-    for (const program of [...this.#dataplanes, ...this.#others.reverse()]) await program.stop('SIGKILL');
+    for (const program of [...this.#dataplanes, ...this.#others.reverse()]) await this.#kill(program);
     await this.#holder.stop('SIGKILL');
     rmSync(this.paths.root, { recursive: true, force: true });
   }

@@ -4,13 +4,13 @@
 // with slices, ADD with a tap and host-local, frames from pod to pod, CHECK, restarts, DEL and GC, and nothing is left. What
 // needs a privilege is done by the shim, which a runtime starts as root.
 
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chownSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { groupNeeds } from '../support/need.ts';
 import { type Pod, RealNode } from './node.ts';
-import { ourselves } from './person.ts';
+import { inPublic, missingFor, nobody, nobodysUid, ourselves, testAs } from './person.ts';
 import { Program } from './program.ts';
 import { privilegesOf } from './walls.ts';
 
@@ -18,19 +18,26 @@ const slowMillis = 120_000;
 const none = '0000000000000000';
 const nothing = { CapInh: none, CapPrm: none, CapEff: none, CapBnd: none, CapAmb: none, NoNewPrivs: '1' };
 
-groupNeeds(
-  'unshare',
-  'nsenter',
-  'ip',
-  'ping',
-  'host-local',
-)('without a capability', () => {
+const onNode = groupNeeds('unshare', 'nsenter', 'ip', 'ping', 'host-local');
+
+onNode('without a capability, as root', () => takesTheWholeRoad(0));
+
+// Where the directories of the node are that user's, as an administrator can make them.
+if (missingFor(nobody) === undefined)
+  onNode('without a capability, as an ordinary user', () => takesTheWholeRoad(nobodysUid));
+else
+  describe('without a capability', () => {
+    testAs(nobody)('as an ordinary user', () => Promise.reject(new Error('never run')));
+  });
+
+function takesTheWholeRoad(uid: number): void {
   let node: RealNode;
   let memory: string;
   let before: string[];
 
   const config = (): object => ({
     endpoint: 'tap',
+    uid,
     ipam: {
       type: 'host-local',
       dataDir: join(node.paths.root, 'leases'),
@@ -41,8 +48,9 @@ groupNeeds(
 
   beforeAll(async () => {
     memory = mkdtempSync('/dev/shm/usv-');
+    if (uid !== 0) chownSync(memory, uid, uid);
     const slices = JSON.stringify([{ kind: 'shm', sizeMi: 2, count: 2, directory: memory }]);
-    node = await RealNode.start({ walls: { uid: 0 }, env: { USVHOST_AGENT_SLICES: slices } });
+    node = await RealNode.start({ walls: { uid }, env: { USVHOST_AGENT_SLICES: slices } });
     before = node.state();
   }, slowMillis);
 
@@ -54,7 +62,7 @@ groupNeeds(
   test('the kernel says so', () => {
     const [switchPid = 0, agentPid = 0] = node.daemons();
     for (const pid of [switchPid, agentPid]) {
-      expect(privilegesOf(pid)).toEqual({ Uid: String(process.getuid?.()), ...nothing });
+      expect(privilegesOf(pid)).toEqual({ Uid: String(uid === 0 ? process.getuid?.() : uid), ...nothing });
       for (const kind of ['mnt', 'pid', 'net', 'ipc', 'uts'])
         expect(statSync(`/proc/${pid}/ns/${kind}`).ino).not.toBe(statSync(`/proc/self/ns/${kind}`).ino);
     }
@@ -111,21 +119,17 @@ groupNeeds(
     'the agent restarts between ADD and DEL, in peace and by force',
     async () => {
       const pod = await node.pod();
-      expect(await node.cni('ADD', pod, config())).toMatchObject(done);
+      const added = await node.cni('ADD', pod, config());
+      expect(added).toMatchObject(done);
       expect(await node.stopAgent()).toMatchObject({ status: 0 });
       await node.startAgent();
-      expect(await node.cni('CHECK', pod, { ...config(), prevResult: {} })).not.toMatchObject(done);
+      const prevResult: unknown = JSON.parse(added.stdout);
+      expect(await node.cni('CHECK', pod, { ...config(), prevResult })).toMatchObject(done);
       await node.killAgent();
       expect(await node.cni('DEL', pod, config())).toMatchObject(done);
       await node.startAgent();
+      // The address is given back with the hands of another call.
       const other = await node.pod();
-      expect(await node.cni('ADD', other, config())).toMatchObject(done);
-      await node.killSwitch();
-      await node.startSwitch();
-      expect(await node.cni('GC', other, { ...config(), 'cni.dev/valid-attachments': [] })).toMatchObject(
-        done,
-      );
-      // The address of a DEL without an agent is given back with the hands of another call.
       const left = async (): Promise<string[]> => {
         expect(await node.cni('DEL', other, config())).toMatchObject(done);
         return leftIn();
@@ -135,13 +139,43 @@ groupNeeds(
     slowMillis,
   );
 
+  test(
+    'the switch restarts, then GC',
+    async () => {
+      const pod = await node.pod();
+      expect(await node.cni('ADD', pod, config())).toMatchObject(done);
+      const ports = await node.control.portNames();
+      expect(ports).toHaveLength(1);
+      await node.killSwitch();
+      await node.startSwitch();
+      await eventually(
+        () => node.control.portNames(),
+        (now) => JSON.stringify(now) === JSON.stringify(ports),
+        'the port back',
+      );
+      const gc = { ...config(), 'cni.dev/valid-attachments': [] };
+      expect(await node.cni('GC', pod, gc)).toMatchObject(done);
+      expect(leftIn()).toEqual([]);
+    },
+    slowMillis,
+  );
+
   /** The dataplane of a pod, without a capability either. */
   function tapOf(pod: Pod, socket: string): Program {
     const command = ourselves.usvhost([
       ...['dataplane', '--port', `net_virtio_user0,path=${socket}`, '--engine', 'tap'],
     ]);
-    const unprivileged = ['setpriv', '--inh-caps=-all', '--bounding-set=-all', '--no-new-privs'];
-    return new Program(['nsenter', `--net=${pod.netns}`, '--', ...unprivileged, ...command], { stdin: '' });
+    const ids = uid === 0 ? [] : [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'];
+    const inside = [
+      'setpriv',
+      ...ids,
+      '--inh-caps=-all',
+      '--bounding-set=-all',
+      '--no-new-privs',
+      ...command,
+    ];
+    const walls = ['nsenter', `--net=${pod.netns}`, '--', 'unshare', '--mount', '--'];
+    return new Program([...walls, ...inPublic(inside)], { stdin: '' });
   }
 
   /** What is below the root and was not before, but for what stays for good: a pod's directory and a network's lock. */
@@ -150,4 +184,4 @@ groupNeeds(
       /^run\/usvhost\/pods\/port-\d+(\/mem(\/shm-2Mi-\d)?)?$|^leases(\/net(\/(lock|last_reserved_ip\.0))?)?$|tombstones$/;
     return node.state().filter((line) => !before.includes(line) && !stays.test(line));
   }
-});
+}
