@@ -20,7 +20,11 @@ const attachModule = fileURLToPath(new URL('../cni/attach.ts', import.meta.url))
 const times = z.array(z.number()).check(z.minLength(1));
 const lifeModule = fileURLToPath(new URL('../cni/life.ts', import.meta.url));
 const lifeValues = z.record(z.string(), z.number());
-const attachTimes = z.strictObject({ add: times, del: times });
+const attachTimes = z.strictObject({
+  add: times,
+  del: times,
+  cpu: z._default(z.record(z.string(), z.number()), {}),
+});
 
 const starts = 200;
 /** Starts a program so many times from a shell, whose fork is cheap; all of them pay for it. */
@@ -52,12 +56,15 @@ function attaching(
         const directory = privateDirectory();
         undo(() => directory.remove());
         const count = String(Math.max(10, Math.round(seconds * perSecond)));
-        const { add, del } = attachTimes.parse(await insideWalls(stop, module, name, count, directory.path));
+        const { add, del, cpu } = attachTimes.parse(
+          await insideWalls(stop, module, name, count, directory.path),
+        );
         return {
           'add-p50': quantile(add, 0.5),
           'add-p99': quantile(add, 0.99),
           'del-p50': quantile(del, 0.5),
           'del-p99': quantile(del, 0.99),
+          ...cpu,
         };
       }),
   };
@@ -90,6 +97,13 @@ const attachMetrics: readonly Metric[] = ['add-p50', 'add-p99', 'del-p50', 'del-
   better: 'lower',
 }));
 
+/** CPU time of an ADD: of all that takes part, and our daemons' part of that. */
+const cpuMetrics: readonly Metric[] = ['add-cpu', 'add-cpu-daemons'].map((name) => ({
+  name,
+  unit: 'ms',
+  better: 'lower',
+}));
+
 export const cni: CaseGroup = {
   name: 'cni',
   about:
@@ -116,7 +130,7 @@ export const cni: CaseGroup = {
     {
       name: 'cni',
       params: { command: 'ADD, DEL', parallel: 16 },
-      metrics: attachMetrics,
+      metrics: [...attachMetrics, ...cpuMetrics],
       candidates: [
         together('usvhost'),
         together('bridge'),

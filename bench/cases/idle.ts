@@ -4,7 +4,7 @@
 // silent, then one echo request each 200 ms. Ours is the whole process `usvhost switch`, Node included; the peer is DPDK's
 // vhost in io mode, which polls. Our dataplane's memory is taken from a process of its own.
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { project } from '../../cli/demo/node.ts';
 import { Child, type ChildOptions } from '../../cli/demo/process.ts';
@@ -15,6 +15,7 @@ import { privateDirectory } from '../../test/support/private-directory.ts';
 import { RunningDriver } from '../../test/support/running.ts';
 import { Testpmd } from '../../test/support/testpmd.ts';
 import type { Candidate, CaseGroup, Metric, RunContext, Values } from '../case.ts';
+import { cpuMillis } from '../cpu-time.ts';
 import { withUndo } from '../undo.ts';
 
 const queueSize = 256;
@@ -41,14 +42,6 @@ function bundled(options: ChildOptions, ...args: readonly string[]): Child {
 }
 
 type Undo = (step: () => void | Promise<void>) => void;
-
-/** Time on a CPU of all threads, in milliseconds (Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat). */
-function cpuMillis(pid: number): number {
-  const tasks = `/proc/${pid}/task`;
-  return readdirSync(tasks)
-    .map((task) => Number(readFileSync(join(tasks, task, 'schedstat'), 'utf8').split(' ')[0]) / 1e6)
-    .reduce((sum, millis) => sum + millis, 0);
-}
 
 /** A line of smaps_rollup, in MB of 10^6 bytes. */
 function megabytes(pid: number, line: 'Rss' | 'Private_Dirty'): number {

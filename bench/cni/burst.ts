@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Run inside the walls: `burst.ts PLUGIN BURSTS ROOT`. Attaches 16 network namespaces at the same time and detaches them
-// at the same time, BURSTS times, and prints how long each call took: `{"add":[…],"del":[…]}`, milliseconds from the start
-// of the plugin to its end. A shell starts them, whose fork costs little: Node would start one after the other.
+// at the same time, BURSTS times, and prints how long each call took: `{"add":[…],"del":[…],"cpu":{…}}`, milliseconds from
+// the start of the plugin to its end, and what an ADD used of CPUs. A shell starts them, whose fork costs little: Node
+// would start one after the other.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../cli/demo/process.ts';
 import { main } from '../../scripts/main.ts';
+import { cpuMillis } from '../cpu-time.ts';
 import { withUndo } from '../undo.ts';
 import { allocate, podNamespace, startBenchNode } from './bench-node.ts';
 import { debianPlugins, type PluginName, plugins } from './plugins.ts';
 
 const together = 16;
 
-/** Arguments: plugin, root, burst, then a namespace for each call. Prints microseconds, a line for each call. */
+/**
+ * Arguments: plugin, root, burst, then a namespace for each call. Prints microseconds, a line for each call, then the CPU time
+ * of the shell and of its children.
+ */
 const script = `plugin=$0 root=$1 burst=$2 n=0
 shift 2
 for netns in "$@"; do
@@ -27,7 +32,8 @@ for netns in "$@"; do
   ) &
   n=$((n + 1))
 done
-wait`;
+wait
+times`;
 
 interface Burst {
   readonly plugin: PluginName;
@@ -35,7 +41,20 @@ interface Burst {
   readonly namespaces: readonly string[];
 }
 
-async function allAtOnce(command: 'ADD' | 'DEL', index: number, burst: Burst): Promise<number[]> {
+interface Measured {
+  /** Of each call. */
+  readonly millis: readonly number[];
+  /** Of all plugins and what they started. */
+  readonly cpuMillis: number;
+}
+
+/** Of a line of `times`, `0m0.004s 0m0.012s`. */
+function cpuOf(line = ''): number {
+  const parts = [...line.matchAll(/(\d+)m([\d.]+)s/g)];
+  return parts.reduce((sum, [, minutes, seconds]) => sum + Number(minutes) * 60e3 + Number(seconds) * 1e3, 0);
+}
+
+async function allAtOnce(command: 'ADD' | 'DEL', index: number, burst: Burst): Promise<Measured> {
   const { plugin, root, namespaces } = burst;
   const env = {
     USVHOST_ROOT: root,
@@ -45,15 +64,14 @@ async function allAtOnce(command: 'ADD' | 'DEL', index: number, burst: Burst): P
   };
   const argv = ['bash', '-c', script, plugins[plugin].file, root, String(index), ...namespaces];
   const lines = (await run(argv, { env })).split('\n');
-  if (lines.length === namespaces.length) return lines.map((line) => Number(line) / 1000);
-  throw new Error(`${namespaces.length - lines.length} of ${namespaces.length} ${command}s failed`);
+  const calls = lines.slice(0, -2);
+  if (calls.length !== namespaces.length) {
+    throw new Error(`${namespaces.length - calls.length} of ${namespaces.length} ${command}s failed`);
+  }
+  return { millis: calls.map((line) => Number(line) / 1000), cpuMillis: cpuOf(lines.at(-1)) };
 }
 
-async function bursts(
-  plugin: PluginName,
-  count: number,
-  root: string,
-): Promise<{ add: number[]; del: number[] }> {
+async function bursts(plugin: PluginName, count: number, root: string): Promise<object> {
   return withUndo(async (undo) => {
     const node = plugin === 'usvhost' ? await startBenchNode(root, undo) : undefined;
     const namespaces: string[] = [];
@@ -66,17 +84,23 @@ async function bursts(
     }
     const add: number[] = [];
     const del: number[] = [];
+    const daemons = (): number => (node?.pids ?? []).reduce((sum, pid) => sum + cpuMillis(pid), 0);
+    const cpu = { plugins: 0, daemons: 0 };
     // The first ones pay for what stays: a bridge, directories, pages of programs, code that is not compiled yet.
     for (let index = -3; index < count; index++) {
-      const times = [
-        await allAtOnce('ADD', index + 3, { plugin, root, namespaces }),
-        await allAtOnce('DEL', index + 3, { plugin, root, namespaces }),
-      ] as const;
+      const before = daemons();
+      const added = await allAtOnce('ADD', index + 3, { plugin, root, namespaces });
+      const between = daemons();
+      const deleted = await allAtOnce('DEL', index + 3, { plugin, root, namespaces });
       if (index < 0) continue;
-      add.push(...times[0]);
-      del.push(...times[1]);
+      add.push(...added.millis);
+      del.push(...deleted.millis);
+      cpu.plugins += added.cpuMillis;
+      cpu.daemons += between - before;
     }
-    return { add, del };
+    const calls = count * together;
+    const ours = node === undefined ? {} : { 'add-cpu-daemons': cpu.daemons / calls };
+    return { add, del, cpu: { 'add-cpu': (cpu.plugins + cpu.daemons) / calls, ...ours } };
   });
 }
 

@@ -152,6 +152,11 @@ export class DemoNode {
     events.on('end', again);
   }
 
+  /** Processes of the switch and of the agent. */
+  get pids(): readonly [number, number] {
+    return [this.#switch.pid, this.agent.pid];
+  }
+
   async killSwitch(): Promise<void> {
     await this.#switch.stop('SIGKILL');
   }
