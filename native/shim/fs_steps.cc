@@ -14,10 +14,11 @@
 namespace usvhost::shim {
 namespace {
 
-int setOwnerAndMode(int fd, uint32_t uid, uint32_t gid, uint32_t mode) {
+// `bits`: those of a mode that may be given at all; a file that changes its caller's user is nothing the project makes.
+int setOwnerAndMode(int fd, uint32_t uid, uint32_t gid, uint32_t mode, uint32_t bits) {
   if (fchown(fd, uid, gid) != 0) return errno;
   // After the owner: a change of owner may clear mode bits, and the umask must not take part.
-  if (fchmod(fd, mode & 07777) != 0) return errno;
+  if (fchmod(fd, mode & bits) != 0) return errno;
   return 0;
 }
 
@@ -40,7 +41,7 @@ int makeDirectory(const ConfinedDir& run, const Mkdir& step) {
   if (const int error = run.openParent(step.path, &parent, &name); error != 0) return error;
   if (mkdirat(parent.get(), name, 0700) != 0) return errno;
   Fd made(openat(parent.get(), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  const int error = made.valid() ? setOwnerAndMode(made.get(), step.uid, step.gid, step.mode) : errno;
+  const int error = made.valid() ? setOwnerAndMode(made.get(), step.uid, step.gid, step.mode, 01777) : errno;
   if (error != 0) unlinkat(parent.get(), name, AT_REMOVEDIR);
   return error;
 }
@@ -62,7 +63,7 @@ int writeFile(const ConfinedDir& run, const WriteFile& step, const uint8_t* cont
   Fd file(openat(parent.get(), temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!file.valid()) return errno;
   int error = writeAll(file.get(), content, size);
-  if (error == 0) error = setOwnerAndMode(file.get(), step.uid, step.gid, step.mode);
+  if (error == 0) error = setOwnerAndMode(file.get(), step.uid, step.gid, step.mode, 0777);
   if (error == 0 && renameat(parent.get(), temporary, parent.get(), name) != 0) error = errno;
   if (error != 0) unlinkat(parent.get(), temporary, 0);
   return error;

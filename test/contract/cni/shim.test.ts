@@ -168,10 +168,12 @@ onNode('the shim', () => {
     await withHands(async (steps) => {
       await steps.mkdir('ports/wide', { mode: 0o1777, uid: 0, gid: 0 });
       await steps.writeFile('ports/wide/f', { mode: 0o666, uid: 0, gid: 0 }, 'content');
+      await steps.writeFile('ports/wide/g', { mode: 0o6755, uid: 0, gid: 0 }, 'no program of root');
       expect(await errno(steps.writeFile('ports/wide', owner, 'x'))).toBe('EISDIR');
     });
     expect(statSync(join(run, 'ports/wide')).mode & 0o7777).toBe(0o1777);
     expect(statSync(join(run, 'ports/wide/f')).mode & 0o7777).toBe(0o666);
+    expect(statSync(join(run, 'ports/wide/g')).mode & 0o7777).toBe(0o755);
   });
 
   test('a tap exists whole or not at all, and only ours is deleted', async () => {
