@@ -25,6 +25,7 @@ import { PortStates } from './port-states.ts';
 import { lookAtParts } from './readiness.ts';
 import { startReconciler } from './start-reconciler.ts';
 import { StatusServer, type StatusServerOptions } from './status-server.ts';
+import { writeSwitchChoice } from './switch-file.ts';
 import { Tombstones } from './tombstones.ts';
 
 export interface AgentDeps {
@@ -46,7 +47,7 @@ export interface AgentDaemon {
 /** Bits of rwx for the owner alone. */
 const privateDirectory = 0o700;
 
-function makeDirectories(paths: HostPaths): void {
+function makeDirectories(paths: HostPaths, config: AgentConfig): void {
   try {
     mkdirSync(paths.runDir, { recursive: true, mode: 0o755 });
     // The shim trusts who answers on agent.sock, so nobody else may put a socket there.
@@ -54,6 +55,7 @@ function makeDirectories(paths: HostPaths): void {
     mkdirSync(paths.podsDir, { recursive: true, mode: 0o755 });
     // Where the switch does not make the ports' directories itself.
     mkdirSync(paths.portsDir, { recursive: true, mode: 0o755 });
+    writeSwitchChoice(paths, config);
   } catch (error) {
     throw usvFailure('USV_IO', `cannot make the directories below ${paths.runDir}: ${String(error)}`, {
       cause: error,
@@ -75,7 +77,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     for (const step of undo.splice(0).toReversed()) await step();
   };
   try {
-    makeDirectories(paths);
+    makeDirectories(paths, config);
     const metrics = createAgentMetrics();
     const queue = new KeyedQueue();
     const nodeSwitch = nodeSwitchOf(config);

@@ -83,6 +83,8 @@ export class PortKeeper {
   }
 
   #schedule(present: ReadonlySet<string>): void {
+    // A pause that ends while close() waits.
+    if (this.#closed) return;
     clearTimeout(this.#refused);
     this.#reconciling = this.#reconciling.then(async () => {
       const done = await this.#reconcile(present);

@@ -39,6 +39,8 @@ export interface SwitchPort {
   readonly connections: number;
   /** Why the last connection ended, `<USV code>: text`; empty when there is nothing to say. */
   readonly lastError: string;
+  /** Why the switch cannot work with the port, in its words; absent where it can. */
+  readonly failure?: string;
   /** Where the switch has VLANs and the port is in one. */
   readonly vlan?: number;
 }

@@ -30,6 +30,7 @@ export function portDocument(
     queueSize: config.queueSize,
     ips: ips.map(({ address }) => address),
     endpoint: attachment.endpoint,
+    ...(attachment.portOptions?.vlan === undefined ? {} : { vlan: attachment.portOptions.vlan }),
     ...(pod === undefined ? {} : { pod }),
   };
   return `${JSON.stringify(document)}\n`;

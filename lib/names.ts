@@ -92,6 +92,8 @@ export interface HostPaths {
   readonly runDir: string;
   readonly agentSocket: string;
   readonly switchSocket: string;
+  /** Which switch the node has (agent/switch-file.ts). */
+  readonly switchChoice: string;
   readonly portsDir: string;
   portDir(port: string): string;
   portSocket(port: string): string;
@@ -130,6 +132,7 @@ export function hostPaths(root: string): HostPaths {
     runDir,
     agentSocket: checkSocketPath(join(runDir, 'agent.sock')),
     switchSocket: checkSocketPath(join(runDir, 'switch.sock')),
+    switchChoice: join(runDir, 'node-switch.json'),
     portsDir,
     portDir,
     portSocket: (port) => checkSocketPath(join(portDir(port), 'vhost.sock')),

@@ -36,6 +36,15 @@ export const portContractSchema = z.object({
         '`tap`: the pod has a kernel interface of this name that the sidecar feeds; `socket`: it uses the socket itself',
       ),
     ),
+  vlan: z.optional(
+    z
+      .int()
+      .check(
+        z.minimum(1),
+        z.maximum(4094),
+        z.describe("VLAN of the pod's untagged frames on the switch; absent where it has none"),
+      ),
+  ),
   pod: z.optional(
     z.object({
       namespace: z.string().check(z.describe('namespace of the pod')),

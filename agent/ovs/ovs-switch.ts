@@ -8,9 +8,10 @@ import { ovsAbilities, type PortAbilities } from '../../cni/port-options.ts';
 import { type UsvhostError, usvError, usvFailure } from '../../lib/errors.ts';
 import type { NodeSwitch, PresenceListener } from '../node-switch.ts';
 import { type BridgeOptions, checkBridge, requireBridge } from './bridge.ts';
-import { deletePorts, insertPort, marksOf, portOf, specOf } from './port-rows.ts';
+import { deletePorts, failureOf, insertPort, marksOf, portOf, specOf } from './port-rows.ts';
 import { Session } from './session.ts';
-import { elements, number, type Row, references, text, uuid, where } from './values.ts';
+import { number, type Row, references, uuid, where } from './values.ts';
+import { requireVswitchd } from './vswitchd.ts';
 
 export interface OvsSwitchOptions extends BridgeOptions {
   /** Unix socket of ovsdb-server. */
@@ -38,6 +39,11 @@ export class OvsSwitch implements NodeSwitch {
 
   /** Throws also USV_OVS: no bridge, or the words of ovs-vswitchd when it cannot make the port. */
   async addPort(wanted: WantedPort): Promise<void> {
+    if (wanted.podRole !== 'server') {
+      // Of a record that was made with another switch.
+      const what = `podRole of the port ${wanted.name} on the switch ovs`;
+      throw usvError('USV_CNI_FIELD', { what, expected: 'server', got: wanted.podRole });
+    }
     const session = await this.#ready();
     const bridge = await requireBridge(session, this.#options);
     const { name } = wanted;
@@ -103,14 +109,7 @@ export class OvsSwitch implements NodeSwitch {
   /** A session in which ovs-vswitchd with DPDK was seen. Throws USV_SWITCH_UNREACHABLE, USV_OVS. */
   async #ready(): Promise<Session> {
     const session = await this.#open();
-    const { database } = this.#options;
-    if (!(await session.vswitchdRuns()))
-      throw usvFailure('USV_SWITCH_UNREACHABLE', `ovs-vswitchd does not run on the database at ${database}`);
-    const [row] = await session.select('Open_vSwitch');
-    if (elements(row?.['dpdk_initialized'])[0] !== true) {
-      const what = `other_config:dpdk-init of Open vSwitch at ${database}`;
-      throw usvError('USV_OVS', { what, expected: 'true, and DPDK to start', got: 'no DPDK' });
-    }
+    await requireVswitchd(session, this.#options.database);
     return session;
   }
 
@@ -177,10 +176,9 @@ export class OvsSwitch implements NodeSwitch {
 
   async #requireMade(session: Session, name: string): Promise<void> {
     const [face] = await session.select('Interface', where('name', name));
-    const error = text(face?.['error']);
-    if (face !== undefined && error === '' && (number(face['ofport']) ?? -1) >= 0) return;
-    const reason = error === '' ? 'it gives no reason; its log may' : error;
-    throw usvFailure('USV_OVS', `ovs-vswitchd cannot make the port ${name}: ${reason}`);
+    const failure = face === undefined ? 'its row is gone' : failureOf(face);
+    if (failure === undefined) return;
+    throw usvFailure('USV_OVS', `ovs-vswitchd cannot make the port ${name}: ${failure}`);
   }
 }
 

@@ -4,7 +4,7 @@
 // functions; the columns are those of ovs-vswitchd.conf.db(5).
 
 import type { SwitchPort, WantedPort } from '../../cni/call.ts';
-import { entries, map, named, type Row, set, text, uuid, where } from './values.ts';
+import { entries, map, named, number, type Row, set, text, uuid, where } from './values.ts';
 
 /** Keys of external_ids. */
 export const ownerKey = 'usvhost-owner';
@@ -125,9 +125,19 @@ export function stateOf(face: Row): string {
   return entries(face['status'])['status'] === 'connected' ? 'up' : 'connecting';
 }
 
+/** Why ovs-vswitchd does not have the interface; undefined when it has. */
+export function failureOf(face: Row): string | undefined {
+  const error = text(face['error']);
+  if (error !== '') return error;
+  // It takes away what it cannot configure, such as for want of memory when the pod connects, and says so in its log only.
+  const known = (number(face['ofport']) ?? -1) >= 0;
+  return known ? undefined : 'ovs-vswitchd gives no reason; its log may';
+}
+
 /** A port as the verbs see it. */
 export function portOf(face: Row, port: Row): SwitchPort {
   const { features = '' } = entries(face['status']);
+  const failure = failureOf(face);
   return {
     mac: entries(face['external_ids'])['attached-mac'] ?? '',
     mtu: Number(text(face['mtu_request'])),
@@ -136,7 +146,8 @@ export function portOf(face: Row, port: Row): SwitchPort {
     features: /^0x[0-9a-f]+$/i.test(features) ? BigInt(features) : 0n,
     // Open vSwitch does not count them.
     connections: 0,
-    lastError: text(face['error']),
+    lastError: failure ?? '',
+    ...(failure === undefined ? {} : { failure }),
     ...(text(port['tag']) === '' ? {} : { vlan: Number(text(port['tag'])) }),
   };
 }

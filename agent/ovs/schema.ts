@@ -8,12 +8,12 @@ import { usvError } from '../../lib/errors.ts';
 export const databaseName = 'Open_vSwitch';
 
 const needed = {
-  Open_vSwitch: ['bridges', 'next_cfg', 'cur_cfg', 'dpdk_initialized', 'iface_types', 'ovs_version'],
+  Open_vSwitch: ['bridges', 'next_cfg', 'cur_cfg', 'dpdk_initialized', 'ovs_version'],
   Bridge: ['name', 'ports', 'datapath_type', 'external_ids'],
   Port: ['name', 'interfaces', 'tag', 'trunks', 'vlan_mode', 'qos', 'external_ids'],
   Interface: [
     ...['name', 'type', 'options', 'mtu_request', 'external_ids', 'error', 'ofport', 'link_state', 'status'],
-    ...['ingress_policing_rate', 'ingress_policing_burst'],
+    ...['ingress_policing_rate', 'ingress_policing_burst', 'statistics'],
   ],
   QoS: ['type', 'other_config', 'external_ids'],
 } as const;

@@ -7,8 +7,8 @@ import type { Command } from 'commander';
 
 const examples = `
 Examples:
-  usvhost ports                             all ports with the rates of one second
-  usvhost ports --watch                     again each second until Ctrl-C
+  usvhost ports                             all ports with the rates of one second (Open vSwitch: of five)
+  usvhost ports --watch                     again and again until Ctrl-C
   usvhost ports --json                      one JSON document; with --watch one a line
   usvhost ports --root /tmp/node            of a node beside an installed one
 
@@ -20,9 +20,6 @@ interface Flags {
   readonly watch?: boolean;
   readonly json?: boolean;
 }
-
-/** Between two looks. */
-const stepMillis = 1000;
 
 export function register(program: Command): void {
   program
@@ -46,7 +43,7 @@ async function run({ root, watch = false, json = false }: Flags): Promise<void> 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   let before = await look(paths);
   for (;;) {
-    await wait(stepMillis, undefined, { signal: stop.signal }).catch(() => undefined);
+    await wait(before.stepMillis, undefined, { signal: stop.signal }).catch(() => undefined);
     if (stop.signal.aborted) return;
     const now = await look(paths);
     const lines = portLines(now, before);

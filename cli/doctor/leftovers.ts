@@ -28,8 +28,7 @@ function leftPorts(now: Look, mounts: readonly PortMount[]): Finding[] {
   return [...now.ports.keys()]
     .filter((name) => attachmentName.test(name) && !bound.has(name))
     .map((name) => {
-      const todo =
-        'CNI DEL of its container removes it, or a restart of `usvhost switch` when the agent has no record of it';
+      const todo = 'CNI DEL of its container removes it; the agent does where it has no record of it';
       return wrong(what, `the port ${name} of the switch is bound into no pod`, todo);
     });
 }
@@ -52,7 +51,9 @@ function leftDirectories(paths: HostPaths, now: Look, mounts: readonly PortMount
     .filter((name) => !now.ports.has(name) && !bound.has(name))
     .map((name) => {
       const path = join(paths.portsDir, name);
-      return wrong(what, `the directory ${path} is of no port`, `rm -r ${quoted(path)}`);
+      const mounted = lstatSync(path).dev !== lstatSync(paths.portsDir).dev;
+      const todo = mounted ? `umount ${quoted(path)} && rmdir ${quoted(path)}` : `rm -r ${quoted(path)}`;
+      return wrong(what, `the directory ${path} is of no port`, todo);
     });
 }
 

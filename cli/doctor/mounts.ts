@@ -23,11 +23,14 @@ const deletedMark = '//deleted';
 /** The ports bound below `podsDir`, of which every symbolic link must be resolved. */
 export function portMounts(mountinfo: string, podsDir: string): PortMount[] {
   return mountinfo.split('\n').flatMap((line) => {
-    // Fields: mount id, parent id, major:minor, root, mount point, …
+    // Fields: mount id, parent id, major:minor, root, mount point, …, and behind a dash type and source.
     const [, , , root = '', point = ''] = line.split(' ').map(unescapePath);
+    // A file system of the port's own (cni/port-directory.ts) has the port as its source.
+    const own = / - tmpfs (p[0-9a-f]{14}) /.exec(line)?.[1];
     const [device, ifname, ...more] = relative(podsDir, point).split('/');
     if (!point.startsWith(`${podsDir}/`) || device === undefined || ifname === undefined || more.length > 0)
       return [];
+    if (own !== undefined) return [{ point, device, ifname, port: own, orphaned: false }];
     const orphaned = root.endsWith(deletedMark);
     const source = orphaned ? root.slice(0, -deletedMark.length) : root;
     // Memory of the pod may be mounted there too.

@@ -5,6 +5,7 @@
 
 import { execFile } from 'node:child_process';
 import { lstatSync } from 'node:fs';
+import { readSwitchChoice } from '../../agent/switch-file.ts';
 import { errnoOf } from '../../lib/errno.ts';
 import { UsvhostError } from '../../lib/errors.ts';
 import type { HostPaths } from '../../lib/names.ts';
@@ -49,10 +50,12 @@ export async function checkSwitch(
   const what = 'switch';
   try {
     const seen = await look(paths);
-    return { finding: ok(what, `it answers, ${seen.ports.size} ports`), seen };
+    return { finding: ok(what, `${seen.what} answers, ${seen.ports.size} ports`), seen };
   } catch (error) {
     if (!(error instanceof UsvhostError)) throw error;
-    return { finding: wrong(what, error.details, `usvhost switch${rootFlag(paths)}`) };
+    const ovs = readSwitchChoice(paths).switch === 'ovs';
+    const todo = ovs ? 'set Open vSwitch up as docs/ovs.md says' : `usvhost switch${rootFlag(paths)}`;
+    return { finding: wrong(what, error.details, todo) };
   }
 }
 

@@ -74,7 +74,8 @@ function checkPeer(name: string, seen: SeenPort): Finding {
   const what = `${name}: driver`;
   const { state, last_error: lastError, connections } = seen.port;
   const because = lastError === '' ? '' : `; the last connection ended with ${lastError}`;
-  if (state === 'up') return ok(what, `connected, ${connections} so far`);
+  // Open vSwitch does not count them.
+  if (state === 'up') return ok(what, connections === '0' ? 'connected' : `connected, ${connections} so far`);
   if (state === 'handshake')
     return wrong(
       what,

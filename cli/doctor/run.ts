@@ -26,7 +26,7 @@ export interface DoctorOptions {
   /** Directory of the CNI plugin, below the root. */
   readonly cniBinDir: string;
   readonly subject: Subject;
-  /** Between two looks at the counters. Default 1000. */
+  /** Between two looks at the counters. Default: what the switch needs for newer ones. */
   readonly stepMillis?: number;
 }
 
@@ -59,14 +59,11 @@ async function leftOn(paths: HostPaths, seen: Look | undefined): Promise<Finding
   return leftovers(paths, seen, mountsOf(paths));
 }
 
-async function portsOf(
-  { paths, subject, stepMillis = 1000 }: DoctorOptions,
-  before: Look,
-): Promise<Finding[]> {
+async function portsOf({ paths, subject, stepMillis }: DoctorOptions, before: Look): Promise<Finding[]> {
   const names = namesOf(subject, before);
   if (!Array.isArray(names)) return [names];
   if (names.length === 0) return [];
-  await wait(stepMillis);
+  await wait(stepMillis ?? before.stepMillis);
   const state = { paths, before, now: await look(paths), mounts: mountsOf(paths) };
   return names.flatMap((name) => portLinks(name, state));
 }

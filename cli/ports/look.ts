@@ -3,6 +3,8 @@
 // One look at the switch of a node: its ports, and what port.json in their directories says of them. It changes nothing.
 
 import { Metadata } from '@grpc/grpc-js';
+import { surveyOvs } from '../../agent/ovs/survey.ts';
+import { readSwitchChoice, type SwitchChoice } from '../../agent/switch-file.ts';
 import { usvFailure } from '../../lib/errors.ts';
 import type { HostPaths } from '../../lib/names.ts';
 import type { PortContract } from '../../lib/port-contract.ts';
@@ -23,14 +25,23 @@ export interface SeenPort {
 export interface Look {
   /** Milliseconds of a clock that only runs forward. */
   readonly at: number;
+  /** What the switch is, for people. */
+  readonly what: string;
+  /** Counters are newer after so long. */
+  readonly stepMillis: number;
   /** By name, in order. */
   readonly ports: ReadonlyMap<string, SeenPort>;
 }
 
 const answerMillis = 10_000;
 
-/** @throws UsvhostError USV_SWITCH_UNREACHABLE when nobody listens or answers within 10 s, USV_IO */
+/** @throws UsvhostError USV_SWITCH_UNREACHABLE when nobody listens or answers in time, USV_OVS, USV_IO */
 export async function look(paths: HostPaths): Promise<Look> {
+  const choice = readSwitchChoice(paths);
+  return choice.switch === 'ovs' ? lookAtOvs(paths, choice) : lookAtOurs(paths);
+}
+
+async function lookAtOurs(paths: HostPaths): Promise<Look> {
   const path = paths.switchSocket;
   const state = await probeSocket(path);
   if (state !== 'live') {
@@ -45,10 +56,32 @@ export async function look(paths: HostPaths): Promise<Look> {
       { peer: `the switch at ${path}`, unreachable: 'USV_SWITCH_UNREACHABLE' },
     );
     const at = performance.now();
-    return { at, ports: new Map(ports.map((port) => [port.spec?.name ?? '', seen(paths, port)])) };
+    const what = 'usvhost switch';
+    return {
+      at,
+      what,
+      stepMillis: 1000,
+      ports: new Map(ports.map((port) => [port.spec?.name ?? '', seen(paths, port)])),
+    };
   } finally {
     client.close();
   }
+}
+
+async function lookAtOvs(paths: HostPaths, { ovs }: SwitchChoice): Promise<Look> {
+  const { version, ports } = await surveyOvs({ ...ovs, owner: paths.root });
+  const rows = ports.map((port): [string, SeenPort] => {
+    const { name, mac, mtu, state, features, lastError, counters } = port;
+    const spec = { name, mac, mtu, socket_mode: 0, role: 'connect' };
+    const status = { state, features: String(features), last_error: lastError, connections: '0' };
+    return [
+      name,
+      seen(paths, { spec, socket_path: paths.portSocket(name), ...status, counters: { ...counters } }),
+    ];
+  });
+  // Open vSwitch writes its statistics into the database every 5 s.
+  const what = `${version}, bridge ${ovs.bridge}`;
+  return { at: performance.now(), what, stepMillis: 5500, ports: new Map(rows) };
 }
 
 function seen(paths: HostPaths, port: Port__Output): SeenPort {

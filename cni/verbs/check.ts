@@ -64,6 +64,8 @@ async function checkPort(deps: CniDeps, record: Attachment): Promise<void> {
   same(`mac of ${what}`, record.mac, port.mac);
   same(`mtu of ${what}`, String(record.mtu), String(port.mtu));
   same(`role of the pod at ${what}`, record.podRole, port.podRole);
+  if (port.failure !== undefined)
+    throw usvError('USV_CHECK', { what, expected: 'to work', got: port.failure });
   if (['listening', 'connecting'].includes(port.state) && port.connections > 0) {
     const got = port.lastError === '' ? 'none any more' : `none any more (${port.lastError})`;
     throw usvError('USV_CHECK', { what: `the peer of ${what}`, expected: 'a connected front-end', got });

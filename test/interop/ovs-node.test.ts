@@ -10,6 +10,9 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, expect } from '@jest/globals';
 import { OvsSwitch } from '../../agent/ovs/ovs-switch.ts';
+import { checkSwitch } from '../../cli/doctor/node-links.ts';
+import { look } from '../../cli/ports/look.ts';
+import { portLines } from '../../cli/ports/port-line.ts';
 import { attachmentPort } from '../../cni/attachment.ts';
 import { hostPaths } from '../../lib/names.ts';
 import { type Pod, type ShimRun, TestNode } from '../contract/cni/node.ts';
@@ -112,6 +115,18 @@ test(
     await exchange(ours, 5000);
     expect(ours.metric('corrupted')).toBe(0);
     await checked(first, made.json, ipam);
+    // port.json lies where the runtime sees it, and not we.
+    const seen = await look(hostPaths(node.root));
+    expect(seen.what).toMatch(/^Open vSwitch .*with DPDK .*, bridge br-usvhost$/);
+    const lines = portLines(seen, seen);
+    expect(lines.map(({ port, state, peer }) => ({ port, state, peer }))).toEqual(
+      [portOf(first), portOf(second)].toSorted().map((port) => ({ port, state: 'up', peer: true })),
+    );
+    expect(lines[0]?.features).toContain('VERSION_1');
+    expect((await checkSwitch(hostPaths(node.root))).finding).toMatchObject({
+      state: 'ok',
+      says: `${seen.what} answers, 2 ports`,
+    });
     theirs.close();
     await deleted(second);
 
@@ -153,6 +168,11 @@ test(
     ];
     const slow = await added({ ...limited, vlan: 5 });
     const [ours, echo, stranger, meter] = [sender(five), echoing(alsoFive), listening(six), listening(slow)];
+    const document = await node.run(
+      'cat',
+      join(hostPaths(node.root).podPort(six.device, 'net1'), 'port.json'),
+    );
+    expect(JSON.parse(document)).toMatchObject({ vlan: 6, podRole: 'server' });
     await linksUp(ours, echo, stranger, meter);
     await exchange(ours, 2000);
     expect(ours.metric('corrupted')).toBe(0);
@@ -290,6 +310,10 @@ test(
     const early = await node.cni('ADD', other, network(other));
     expect(early).toMatchObject({ code: 1, json: { code: 11 } });
     expect(early.json.msg).toContain('ovs-vswitchd does not run');
+    expect((await checkSwitch(hostPaths(node.root))).finding).toMatchObject({
+      state: 'wrong',
+      says: `ovs-vswitchd does not run on the database at ${ovs.database}`,
+    });
     await ovs.startVswitchd();
     await eventually(
       () => ovs.ports(),

@@ -155,7 +155,7 @@ test(
     // The name that every datapath in user space has inside.
     await expect(ours.addPort({ ...wanted, name: 'ovs-netdev' })).rejects.toMatchObject({
       code: 'USV_OVS',
-      details: 'ovs-vswitchd cannot make the port ovs-netdev: it gives no reason; its log may',
+      details: 'ovs-vswitchd cannot make the port ovs-netdev: ovs-vswitchd gives no reason; its log may',
     });
   },
   timeout,

@@ -71,7 +71,7 @@ describe('with port.json', () => {
 
   test('keys of a newer node are ignored', () => {
     const root = newRoot();
-    write(join(root, 'port.json'), JSON.stringify({ ...contract, vlan: 7 }));
+    write(join(root, 'port.json'), JSON.stringify({ ...contract, shape: 7 }));
     expect(findPort(root).contract).toEqual(contract);
   });
 

@@ -33,7 +33,12 @@ export function seenPort(
 }
 
 export function lookOf(at: number, ...ports: readonly SeenPort[]): Look {
-  return { at, ports: new Map(ports.map((seen) => [seen.port.spec?.name ?? '', seen])) };
+  return {
+    at,
+    what: 'usvhost switch',
+    stepMillis: 1000,
+    ports: new Map(ports.map((seen) => [seen.port.spec?.name ?? '', seen])),
+  };
 }
 
 export function mountOf(port: string, more: Partial<PortMount> = {}): PortMount {

@@ -24,7 +24,7 @@ function port(counters: Readonly<Record<string, number>>, more: Partial<SeenPort
 }
 
 function look(at: number, ...ports: readonly (readonly [string, SeenPort])[]): Look {
-  return { at, ports: new Map(ports) };
+  return { at, what: 'usvhost switch', stepMillis: 1000, ports: new Map(ports) };
 }
 
 test('rates are per second, whatever the time between the looks', () => {
