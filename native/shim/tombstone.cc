@@ -91,15 +91,19 @@ void unmountPort(const HostMounts& mounts, const ConfinedDir& run, const char* p
   if (run.path(prefix, sizeof prefix) != 0) return;
   FILE* table = fopen(mounts.table(), "re");
   if (table == nullptr) return;
+  // A port's own file system (fs_steps.h, mountSmallFs) shows its top everywhere, and the port as its source.
+  char source[kPortName + 16];
+  snprintf(source, sizeof source, " - tmpfs %s ", port);
   char* line = nullptr;
   size_t capacity = 0;
   while (getline(&line, &capacity, table) > 0) {
     char* at = line;
+    const bool ownFs = strstr(line, source) != nullptr;
     for (int skipped = 0; skipped < 3; skipped++) nextField(&at);  // id, parent, device
     const char* mountRoot = nextField(&at);
     const char* place = placeOf(nextField(&at), prefix, ifname);
     PathStep step = {};
-    if (place == nullptr || !showsPort(mountRoot, port) || strlen(place) >= sizeof step.path) continue;
+    if (place == nullptr || (!ownFs && !showsPort(mountRoot, port)) || strlen(place) >= sizeof step.path) continue;
     strcpy(step.path, place);
     if (unmountDirectory(run, mounts, step) == 0) removeDirectory(run, mounts, step);
   }

@@ -326,6 +326,34 @@ test(
 );
 
 test(
+  'a DEL without an agent unmounts what the pod has; the next agent takes the rest with the next hands',
+  async () => {
+    await startAgent();
+    const [pod, other] = [await added(), await added()];
+    await node.stopAgent();
+    await deleted(pod);
+    const places = (): Promise<string> => node.run('cat', '/proc/self/mountinfo');
+    expect(await places()).not.toContain(`pods/${pod.device}`);
+    expect(await ovs.ports()).toContain(portOf(pod));
+    await startAgent(1);
+    await eventually(
+      () => ovs.ports(),
+      (ports) => !ports.includes(portOf(pod)),
+      'the port gone',
+      patience,
+    );
+    // What the agent is at work on meanwhile waits for the hands after these.
+    const traces = async (): Promise<string[]> => {
+      await deleted(other);
+      return node.traces();
+    };
+    await eventually(traces, (left) => left.length === 0, 'no trace', { ...patience, stepMillis: 200 });
+    expect(node.tombstones()).toEqual([]);
+  },
+  timeout,
+);
+
+test(
   'the reconciler takes ports with our mark that nobody has, and no others; a shim takes their directories',
   async () => {
     const others = 'p0123456789abce';
