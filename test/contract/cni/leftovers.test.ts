@@ -12,6 +12,7 @@ import { hostPaths } from '../../../lib/names.ts';
 import { FakePodResources } from '../../fakes/pod-resources.ts';
 import { eventually } from '../../support/eventually.ts';
 import { onNode, type Pod, TestNode } from './node.ts';
+import { recordingPlugin } from './recording-plugin.ts';
 
 onNode('leftovers', () => {
   let node: TestNode;
@@ -75,6 +76,29 @@ onNode('leftovers', () => {
     expect(await node.traces()).not.toContain('fast/10.9.0.2');
     expect(await node.traces()).toContain('fast/10.9.0.3');
     for (const left of [other, third]) expect((await node.cni('DEL', left, config(left))).code).toBe(0);
+    expect(await node.traces()).toEqual([]);
+  });
+
+  test('a lent CNI_PATH without the IPAM plugin: the address waits for a call that has it', async () => {
+    const plugin = recordingPlugin(node.root);
+    const env = { CNI_PATH: plugin.path };
+    const [pod, other] = [await node.pod(), await node.pod()];
+    const recorded = node.config(pod, { ipam: { type: 'recorder' } });
+    expect((await node.cni('ADD', pod, recorded, env)).code).toBe(0);
+    await node.stopAgent();
+    expect((await node.cni('DEL', pod, recorded, env)).code).toBe(0);
+    pod.close();
+
+    await node.startAgent();
+    await withoutPort(pod);
+    expect((await node.cni('DEL', other, node.config(other))).code).toBe(0);
+    expect(node.tombstones()).toHaveLength(1);
+    // A minute later, or by the next agent.
+    await node.stopAgent();
+    await node.startAgent();
+    expect((await node.cni('DEL', other, node.config(other), env)).code).toBe(0);
+    expect(node.tombstones()).toEqual([]);
+    expect(plugin.calls()).toContain(`DEL ${pod.containerId} net1`);
     expect(await node.traces()).toEqual([]);
   });
 
