@@ -39,6 +39,8 @@ function readLabels(text: string): Record<string, string> {
 
 function readValue(text: string): number {
   if (text === '+Inf') return Infinity;
+  // What has not been measured yet, as the event loop's delay of a process that has just started.
+  if (text.toLowerCase() === 'nan') return Number.NaN;
   if (!/^-?\d+(\.\d+)?(e[+-]?\d+)?$/.test(text)) throw new Error(`no value: ${text}`);
   return Number(text);
 }

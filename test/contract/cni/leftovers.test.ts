@@ -42,9 +42,9 @@ onNode('leftovers', () => {
     (await node.traces()).filter((line) => line.includes(portOf(pod)) || line.includes(pod.device));
 
   /** Calls of another pod, which lend their hands until nothing of the pod is left. */
-  async function tidiedBy(other: Pod, pod: Pod): Promise<void> {
+  async function tidiedBy(other: Pod, pod: Pod, env: Record<string, string> = {}): Promise<void> {
     const look = async (): Promise<string[]> => {
-      expect((await node.cni('DEL', other, node.config(other))).code).toBe(0);
+      expect((await node.cni('DEL', other, node.config(other), env)).code).toBe(0);
       return [...(await tracesOf(pod)), ...node.tombstones()];
     };
     const limits = { millis: 30_000, stepMillis: 200 };
@@ -96,8 +96,7 @@ onNode('leftovers', () => {
     // A minute later, or by the next agent.
     await node.stopAgent();
     await node.startAgent();
-    expect((await node.cni('DEL', other, node.config(other), env)).code).toBe(0);
-    expect(node.tombstones()).toEqual([]);
+    await tidiedBy(other, pod, env);
     expect(plugin.calls()).toContain(`DEL ${pod.containerId} net1`);
     expect(await node.traces()).toEqual([]);
   });
