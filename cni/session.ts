@@ -56,6 +56,8 @@ export interface Steps {
   /** Appears under its name whole, by rename. */
   writeFile(path: string, owner: wire.Ownership, content: string): Promise<void>;
   unlink(path: string): Promise<void>;
+  /** Removes what a pod has left in a directory that was open to it; no link is followed, and there is an end to it. */
+  empty(path: string): Promise<void>;
   /** A file with device information; `name` is below its directory, which is made when absent. */
   writeDeviceInfo(name: string, content: string): Promise<void>;
   removeDeviceInfo(name: string): Promise<void>;
@@ -123,6 +125,10 @@ export class ShimSession implements Steps {
 
   async unlink(path: string): Promise<void> {
     await this.#step('unlink', { code: 'USV_IO', doing: `remove ${path}`, body: wire.encodePath(path) });
+  }
+
+  async empty(path: string): Promise<void> {
+    await this.#step('empty', { code: 'USV_IO', doing: `empty ${path}`, body: wire.encodePath(path) });
   }
 
   async writeDeviceInfo(name: string, content: string): Promise<void> {

@@ -25,6 +25,7 @@ export const frameKinds = {
   smallFs: 23,
   deviceInfoWrite: 24,
   deviceInfoUnlink: 25,
+  empty: 26,
   tapAdd: 32,
   tapDelete: 33,
   addressAdd: 34,

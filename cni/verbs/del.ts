@@ -149,6 +149,29 @@ async function removePortDirectory(steps: Steps, deps: CniDeps, port: string): P
   await emptyPortDirectory(steps, deps.switchPorts, port);
   const { portDir, portJson, portSocket } = attachmentPaths(port, 'x', 'x');
   for (const file of [portJson, portSocket]) await unless(['ENOENT', 'EISDIR'], steps.unlink(file));
-  if (!(await unless(['ENOENT', 'ENOTEMPTY'], steps.rmdir(portDir)))) return;
+  if (!(await removeDirectory(steps, portDir))) return;
   deps.log.info({ port }, 'the port directory that the switch left is gone');
+}
+
+/** Set on a directory that was open to its pod, as the switch does it. */
+const stickyBit = 0o1000;
+
+/**
+ * True when a directory was removed. A pod that listened may have left what a switch without privileges can neither enter
+ * nor remove, such as a directory of another user; elsewhere what is not ours stays.
+ */
+async function removeDirectory(steps: Steps, directory: string): Promise<boolean> {
+  try {
+    await steps.rmdir(directory);
+    return true;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno !== 'ENOTEMPTY') {
+      if (errno === 'ENOENT') return false;
+      throw error;
+    }
+  }
+  if (((await steps.stat(directory)).mode & stickyBit) === 0) return false;
+  await steps.empty(directory);
+  return unless(['ENOENT', 'ENOTEMPTY'], steps.rmdir(directory));
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "empty_directory.h"
 #include "exec_step.h"
 #include "fs_steps.h"
 
@@ -67,6 +68,10 @@ bool perform(const Hands& hands, Kind kind, const Bytes& body, Report* report, B
     case Kind::kUnlink:
       if (!takePath(body, &path)) return false;
       error = unlinkFile(hands.run, path);
+      return true;
+    case Kind::kEmpty:
+      if (!takePath(body, &path)) return false;
+      error = emptyDirectory(hands.run, path);
       return true;
     case Kind::kBind: {
       Bind step;

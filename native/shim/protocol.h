@@ -48,6 +48,7 @@ enum class Kind : uint16_t {
   kSmallFs = 23,
   kDeviceInfoWrite = 24,
   kDeviceInfoUnlink = 25,
+  kEmpty = 26,
   kTapAdd = 32,
   kTapDelete = 33,
   kAddressAdd = 34,

@@ -4,13 +4,13 @@
 // with slices, ADD with a tap and host-local, frames from pod to pod, CHECK, restarts, DEL and GC, and nothing is left. What
 // needs a privilege is done by the shim, which a runtime starts as root.
 
-import { chownSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { groupNeeds } from '../support/need.ts';
 import { type Pod, RealNode } from './node.ts';
-import { inPublic, missingFor, nobody, nobodysUid, ourselves, testAs } from './person.ts';
+import { amRoot, inPublic, missingFor, nobody, nobodysUid, ourselves, testAs } from './person.ts';
 import { Program } from './program.ts';
 import { privilegesOf } from './walls.ts';
 
@@ -155,6 +155,27 @@ function takesTheWholeRoad(uid: number): void {
       );
       const gc = { ...config(), 'cni.dev/valid-attachments': [] };
       expect(await node.cni('GC', pod, gc)).toMatchObject(done);
+      expect(leftIn()).toEqual([]);
+    },
+    slowMillis,
+  );
+
+  test(
+    'a pod that listened leaves what only root could remove',
+    async () => {
+      const pod = await node.pod();
+      const listening = { podRole: 'server', endpoint: 'socket' };
+      expect(await node.cni('ADD', pod, listening)).toMatchObject(done);
+      const [port = ''] = await node.control.portNames();
+      const place = join(node.paths.podsDir, pod.device, 'net1');
+      // Other users of the pod, each with a directory that nobody else may enter.
+      const script = `cd ${place}; for uid in 1001 1002; do
+        setpriv --reuid=$uid --regid=$uid --clear-groups sh -ec 'mkdir -m 700 $0 $0/inner; touch $0/inner/file; chmod 0 $0/inner' $uid
+      done; ls`;
+      // In a user namespace of one user there are no others.
+      if (amRoot) expect(await node.run('sh', '-ec', script)).toContain('1001\n1002\n');
+      expect(await node.cni('DEL', pod, listening)).toMatchObject(done);
+      expect(existsSync(node.paths.portDir(port))).toBe(false);
       expect(leftIn()).toEqual([]);
     },
     slowMillis,

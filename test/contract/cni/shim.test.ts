@@ -85,6 +85,7 @@ onNode('the shim', () => {
           await errno(steps.mkdir(path, owner)),
           await errno(steps.writeFile(path, owner, 'x')),
           await errno(steps.unlink(path)),
+          await errno(steps.empty(path)),
           await errno(steps.rmdir(path)),
           await errno(steps.unmount(path)),
           await errno(steps.mountSmallFs(path, small)),
@@ -112,6 +113,28 @@ onNode('the shim', () => {
     expect(results).toEqual([0o120000, 'EEXIST', 'ELOOP', 'ELOOP', 'done']);
     expect(readFileSync(join(node.root, 'outside/file'), 'utf8')).toBe('old');
     expect(readFileSync(join(run, 'to-file'), 'utf8')).toBe('new');
+  });
+
+  test('a directory is emptied whoever owns what and however deep it lies, and no link is followed', async () => {
+    const directory = join(run, 'ports/p-left');
+    mkdirSync(join(directory, 'sealed/inner'), { recursive: true });
+    writeFileSync(join(directory, 'sealed/inner/file'), '');
+    mkdirSync(join(node.root, 'outside/kept'), { recursive: true });
+    symlinkSync(join(node.root, 'outside'), join(directory, 'sealed/inner/link'));
+    writeFileSync(Buffer.concat([Buffer.from(`${directory}/`), Buffer.from([0xff, 0x2e])]), '');
+    let deep = directory;
+    for (let depth = 0; depth < 300; depth++) deep = join(deep, 'deeper-and-');
+    mkdirSync(deep, { recursive: true });
+    chmodSync(join(directory, 'sealed/inner'), 0);
+    chmodSync(join(directory, 'sealed'), 0);
+    const results = await withHands(async (steps) => [
+      await errno(steps.empty('ports/p-left')),
+      await errno(steps.rmdir('ports/p-left')),
+      await errno(steps.empty('link')),
+      await errno(steps.empty('ports/absent')),
+    ]);
+    expect(results).toEqual(['done', 'done', 'ELOOP', 'ENOENT']);
+    expect(existsSync(join(node.root, 'outside/kept'))).toBe(true);
   });
 
   test('in a small file system no link is followed, a socket least of all, and there is an end to its room', async () => {
