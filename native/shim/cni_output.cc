@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// VERSION, error objects and the scan for cniVersion.
+// VERSION, error objects and the scan of the configuration.
 #include "cni_output.h"
 
 #include <errno.h>
@@ -13,7 +13,6 @@ namespace usvhost::shim {
 namespace {
 
 constexpr char kLatest[] = "1.1.0";
-constexpr char kKey[] = "cniVersion";
 
 // Index just after the closing quote of the string that opens at `at`, or size.
 size_t skipString(const uint8_t* text, size_t size, size_t at) {
@@ -28,16 +27,13 @@ size_t skipSpace(const uint8_t* text, size_t size, size_t at) {
   return at;
 }
 
-bool copyVersion(const uint8_t* text, size_t size, size_t at, char (&out)[kVersionSize]) {
+// False when no string opens at `at`, or one that is empty, has escapes or is too long.
+bool copyString(const uint8_t* text, size_t size, size_t at, char* out, size_t capacity) {
   if (at >= size || text[at] != '"') return false;
   const size_t end = skipString(text, size, at);
   const size_t length = end - at - 2;
-  if (end >= size || length == 0 || length >= kVersionSize) return false;
-  for (size_t i = 0; i < length; i++) {
-    const uint8_t c = text[at + 1 + i];
-    if (c != '.' && (c < '0' || c > '9')) return false;
-    out[i] = static_cast<char>(c);
-  }
+  if (end >= size || length == 0 || length >= capacity || memchr(text + at, '\\', length) != nullptr) return false;
+  memcpy(out, text + at + 1, length);
   out[length] = 0;
   return true;
 }
@@ -59,7 +55,8 @@ void appendEscaped(Bytes* out, const char* text) {
 
 }  // namespace
 
-void scanVersion(const uint8_t* text, size_t size, char (&out)[kVersionSize]) {
+bool scanString(const uint8_t* text, size_t size, const char* key, char* out, size_t capacity) {
+  const size_t keyLength = strlen(key);
   int depth = 0;
   for (size_t at = 0; at < size;) {
     const uint8_t c = text[at];
@@ -70,14 +67,18 @@ void scanVersion(const uint8_t* text, size_t size, char (&out)[kVersionSize]) {
       continue;
     }
     const size_t end = skipString(text, size, at);
-    const bool isKey = depth == 1 && end - at == sizeof kKey + 1 && memcmp(text + at + 1, kKey, sizeof kKey - 1) == 0;
+    const bool isKey = depth == 1 && end - at == keyLength + 2 && memcmp(text + at + 1, key, keyLength) == 0;
     const size_t colon = skipSpace(text, size, end);
-    if (isKey && colon < size && text[colon] == ':' && copyVersion(text, size, skipSpace(text, size, colon + 1), out)) {
-      return;
-    }
+    if (isKey && colon < size && text[colon] == ':')
+      return copyString(text, size, skipSpace(text, size, colon + 1), out, capacity);
     at = end;
   }
-  memcpy(out, kLatest, sizeof kLatest);
+  return false;
+}
+
+void scanVersion(const uint8_t* text, size_t size, char (&out)[kVersionSize]) {
+  const bool found = scanString(text, size, "cniVersion", out, sizeof out);
+  if (!found || out[strspn(out, ".0123456789")] != 0) memcpy(out, kLatest, sizeof kLatest);
 }
 
 void printVersions(const char* version) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the shim may say without an agent: the answer to VERSION and an error object. Both go to standard
-// output, where libcni looks for them. The only JSON it ever reads is the input's cniVersion, by a bounded
+// output, where libcni looks for them. The only JSON it ever reads are two strings of the input, by a bounded
 // scan.
 #pragma once
 
@@ -16,6 +16,9 @@ inline constexpr int kCodeTryAgain = 11;
 inline constexpr int kCodeNotAvailable = 50;
 
 inline constexpr size_t kVersionSize = 16;
+
+// Copies the value of a top-level key of a JSON text when that is a string without escapes and fits.
+bool scanString(const uint8_t* text, size_t size, const char* key, char* out, size_t capacity);
 
 // Copies the value of the top-level "cniVersion" of a JSON text; "1.1.0" when there is none that reads d.d.d.
 void scanVersion(const uint8_t* text, size_t size, char (&out)[kVersionSize]);

@@ -164,7 +164,10 @@ int run() {
   // A DEL that no agent did is remembered for the next one, and succeeds.
   const int unwritten = writeTombstone(root, request, values);
   if (unwritten != 0) return failUnreachable(version, socketPath, error, unwritten);
-  deleteAlone(mounts, runDir, links, getenv("CNI_CONTAINERID"), getenv("CNI_IFNAME"));
+  // Behind another plugin the variable is that one's interface.
+  char ifname[kIfnameSize];
+  const bool named = scanString(input.data(), input.size(), "ifName", ifname, sizeof ifname);
+  deleteAlone(mounts, runDir, links, getenv("CNI_CONTAINERID"), named ? ifname : getenv("CNI_IFNAME"));
   return 0;
 }
 

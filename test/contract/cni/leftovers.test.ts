@@ -116,6 +116,24 @@ onNode('leftovers', () => {
     expect(await node.traces()).toEqual([]);
   });
 
+  test('DEL without an agent finds an interface that the configuration names, as behind another plugin', async () => {
+    const pod = await node.pod();
+    const named = { ...node.config(pod), ifName: 'fast0' };
+    expect((await node.cni('ADD', pod, named)).code).toBe(0);
+    expect(await pod.run('ip', '-o', 'link')).toContain('fast0');
+    await node.stopAgent();
+    expect((await node.cni('DEL', pod, named)).code).toBe(0);
+    expect(existsSync(join(hostPaths(node.root).podsDir, pod.device, 'fast0'))).toBe(false);
+    expect(await pod.run('ip', '-o', 'link')).not.toContain('fast0');
+    await node.startAgent();
+    await eventually(
+      () => node.tombstones(),
+      ({ length }) => length === 0,
+      'no tombstone',
+    );
+    expect(await node.traces()).toEqual([]);
+  });
+
   test('a tombstone that comes while the agent runs, and those that are none', async () => {
     const { tombstonesDir } = hostPaths(node.root);
     writeFileSync(join(tombstonesDir, 'text'), 'not a request');
