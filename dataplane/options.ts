@@ -91,6 +91,12 @@ function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions 
   }
 }
 
+function memoryOptions(memory: string): DataplaneOptions['memory'] {
+  const [kind = '', ...place] = memory.split(':');
+  const known = kind === 'shm' || kind === 'hugetlbfs' || kind === 'file';
+  return { kind: known ? kind : 'memfd', place: place.join(':') };
+}
+
 /** @throws UsvhostError USV_DEVARG, USV_SOCKET_PATH, USV_CONFIG, USV_NAME, USV_IO */
 export function nativeOptions(config: DataplaneConfig): DataplaneOptions {
   const ports = config.port.map((text): FoundPort => {
@@ -115,11 +121,10 @@ export function nativeOptions(config: DataplaneConfig): DataplaneOptions {
       got: `${first.name} twice`,
     });
   }
-  const [kind = '', ...directory] = config.memory.split(':');
   return {
     ports: ports.map(({ name, socketPath: path, queueSize, server }) => ({ name, path, queueSize, server })),
     engine: engineOptions(config, first),
-    memory: { kind: kind === 'shm' || kind === 'hugetlbfs' ? kind : 'memfd', directory: directory.join(':') },
+    memory: memoryOptions(config.memory),
     buffers: config.buffers,
     cpu: config.cpu,
     idleMicros: config.idleMicros,

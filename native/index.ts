@@ -92,7 +92,8 @@ export type EngineOptions =
 export interface DataplaneOptions {
   readonly ports: readonly DriverPortOptions[];
   readonly engine: EngineOptions;
-  readonly memory: { readonly kind: 'memfd' | 'shm' | 'hugetlbfs'; readonly directory: string };
+  /** `place`: of shm and hugetlbfs a directory, of file the file itself. */
+  readonly memory: { readonly kind: 'memfd' | 'shm' | 'hugetlbfs' | 'file'; readonly place: string };
   /** Packet buffers; 0: as many as the rings need. */
   readonly buffers: number;
   /** CPU of the data thread; -1: not pinned. */

@@ -55,7 +55,7 @@ export function register(program: Command): void {
     .option('--seconds <n>', 'txonly: seconds to send', parseNumber)
     .option('--verify', 'txonly, rxonly: compare every byte of what comes in')
     .option('--tap <name>', 'tap: name of the device')
-    .option('--memory <kind>', 'memfd, shm[:DIR] or hugetlbfs:DIR (default: memfd)')
+    .option('--memory <kind>', 'memfd, shm[:DIR], hugetlbfs:DIR or file:PATH (default: memfd)')
     .option('--cpu <n>', 'CPU of the data thread', parseNumber)
     .option('--report-millis <n>', 'milliseconds between reports', parseNumber)
     .option('--config <file>', 'JSON file with the fields of the configuration')

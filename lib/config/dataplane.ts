@@ -50,10 +50,15 @@ export const dataplaneConfigSchema = z.strictObject({
     ._default(
       z
         .string()
-        .check(z.regex(/^(memfd|shm|hugetlbfs)(:\/.*)?$/, 'expected memfd, shm, shm:DIR or hugetlbfs:DIR')),
+        .check(
+          z.regex(
+            /^(memfd|shm|(shm|hugetlbfs|file):\/.*)$/,
+            'expected memfd, shm, shm:DIR, hugetlbfs:DIR or file:PATH',
+          ),
+        ),
       'memfd',
     )
-    .check(z.describe('where rings and buffers live: memfd, shm[:DIR] or hugetlbfs:DIR')),
+    .check(z.describe('where rings and buffers live: memfd, shm[:DIR], hugetlbfs:DIR or file:PATH')),
   buffers: integerField(0, 1_048_576, 0, 'packet buffers; 0: as many as the rings need'),
   cpu: integerField(-1, 65_535, -1, 'CPU of the data thread; -1: not pinned'),
   idleMicros: integerField(0, 1_000_000, 50, 'microseconds of polling before sleep'),

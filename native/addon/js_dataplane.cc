@@ -50,10 +50,11 @@ DataplaneOptions read_options(const Napi::Object& from) {
   options.engine = read_engine(object(from, "engine"));
   Napi::Object memory = object(from, "memory");
   std::string kind = text(memory, "kind");
-  options.segment.kind = kind == "memfd" ? SegmentKind::kMemfd
-                         : kind == "shm" ? SegmentKind::kShm
-                                         : SegmentKind::kHugetlbfs;
-  options.segment.directory = text(memory, "directory");
+  options.segment.kind = kind == "memfd"  ? SegmentKind::kMemfd
+                         : kind == "shm"  ? SegmentKind::kShm
+                         : kind == "file" ? SegmentKind::kLent
+                                          : SegmentKind::kHugetlbfs;
+  options.segment.place = text(memory, "place");
   options.buffers = u32(from, "buffers");
   options.cpu = static_cast<int>(number(from, "cpu"));
   options.idle_micros = u32(from, "idleMicros");

@@ -9,6 +9,7 @@
 #include <sys/statfs.h>
 
 #include <atomic>
+#include <cstring>
 
 namespace usvhost {
 
@@ -29,6 +30,27 @@ Fd open_unlinked(const std::string& directory, Status& status) {
   return fd;
 }
 
+Fd open_lent(const std::string& path, Status& status) {
+  // O_NONBLOCK: a FIFO in its place is refused below instead of being waited for.
+  Fd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  struct stat facts{};
+  if (!fd || fstat(fd.get(), &facts) != 0) {
+    status = system_failure("USV_MEMORY", "the shared memory file " + path);
+    return {};
+  }
+  if (S_ISREG(facts.st_mode)) return fd;
+  status = failure("USV_MEMORY", "expected a regular file at %s, got another kind", path.c_str());
+  return {};
+}
+
+Status check_lent(int fd, size_t bytes) {
+  struct stat facts{};
+  if (fstat(fd, &facts) != 0) return system_failure("USV_MEMORY", "fstat");
+  if (bytes <= static_cast<size_t>(facts.st_size)) return {};
+  return failure("USV_MEMORY", "expected a shared memory file of at least %zu bytes, got %lld", bytes,
+                 static_cast<long long>(facts.st_size));
+}
+
 }  // namespace
 
 Segment::~Segment() {
@@ -43,20 +65,25 @@ Status Segment::create(const SegmentOptions& options) {
     fd.reset(memfd_create("usvhost", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!fd) return system_failure("USV_MEMORY", "memfd_create");
   } else {
-    const std::string directory = options.directory.empty() ? "/dev/shm" : options.directory;
-    fd = open_unlinked(directory, status);
+    const std::string place = options.place.empty() ? "/dev/shm" : options.place;
+    fd = options.kind == SegmentKind::kLent ? open_lent(place, status) : open_unlinked(place, status);
     if (!fd) return status;
     struct statfs fs{};
-    if (fstatfs(fd.get(), &fs) != 0) return system_failure("USV_MEMORY", "fstatfs " + directory);
+    if (fstatfs(fd.get(), &fs) != 0) return system_failure("USV_MEMORY", "fstatfs " + place);
     bool huge = fs.f_type == HUGETLBFS_MAGIC;
     if (options.kind == SegmentKind::kHugetlbfs && !huge) {
-      return failure("USV_MEMORY", "expected a hugetlbfs mount at %s, got another file system", directory.c_str());
+      return failure("USV_MEMORY", "expected a hugetlbfs mount at %s, got another file system", place.c_str());
     }
     if (huge) page = static_cast<size_t>(fs.f_bsize);
   }
   size_t bytes = (options.bytes + page - 1) / page * page;
   if (bytes == 0) return failure("USV_MEMORY", "expected a segment of at least one byte, got 0");
-  if (ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return system_failure("USV_MEMORY", "ftruncate");
+  if (options.kind == SegmentKind::kLent) {
+    status = check_lent(fd.get(), bytes);
+    if (!status.ok()) return status;
+  } else if (ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) {
+    return system_failure("USV_MEMORY", "ftruncate");
+  }
   // MAP_POPULATE: the pod pays for its pages now and in its own memory cgroup, not the switch later. It does not
   // report a failure, so the pages are asked for once more below.
   void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd.get(), 0);
@@ -65,6 +92,8 @@ Status Segment::create(const SegmentOptions& options) {
     munmap(mapped, bytes);
     return failure("USV_MEMORY", "expected room for %zu bytes of shared memory, got less", bytes);
   }
+  // Who had it before, our own process too, may have left rings in it.
+  if (options.kind == SegmentKind::kLent) memset(mapped, 0, bytes);
   if (options.kind == SegmentKind::kMemfd &&
       fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     status = system_failure("USV_MEMORY", "F_ADD_SEALS");

@@ -17,12 +17,13 @@ enum class SegmentKind : uint8_t {
   kMemfd,      // anonymous, sealed; the default
   kShm,        // a POSIX shared memory file in /dev/shm, unlinked as soon as it is open
   kHugetlbfs,  // a file on a hugetlbfs mount, unlinked as soon as it is open
+  kLent,       // a file that somebody else has made, large enough, of which the beginning is used and the size is kept
 };
 
 struct SegmentOptions {
   SegmentKind kind = SegmentKind::kMemfd;
-  size_t bytes = 0;            // rounded up to the page size of the kind
-  std::string directory = {};  // kHugetlbfs: the mount point; kShm: default /dev/shm
+  size_t bytes = 0;        // rounded up to the page size of the kind
+  std::string place = {};  // kHugetlbfs: the mount point; kShm: a directory, default /dev/shm; kLent: the file
 };
 
 class Segment {
@@ -32,7 +33,7 @@ class Segment {
   Segment(const Segment&) = delete;
   Segment& operator=(const Segment&) = delete;
 
-  /** Creates, sizes, maps, pre-faults and (memfd) seals. Fails with USV_MEMORY; then nothing is left behind. */
+  /** Creates (or opens), sizes, maps, pre-faults and (memfd) seals: all zeroes. Fails with USV_MEMORY; then nothing is left behind. */
   Status create(const SegmentOptions& options);
 
   uint8_t* data() const { return data_; }

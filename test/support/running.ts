@@ -126,7 +126,7 @@ export class RunningDriver {
         { name: 'port', path: options.path, queueSize: options.queueSize, server: options.server ?? false },
       ],
       engine: options.engine,
-      memory: { kind: 'memfd', directory: '' },
+      memory: { kind: 'memfd', place: '' },
       buffers: 0,
       cpu: options.cpu ?? -1,
       idleMicros: 50,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Segment: three kinds of shared memory, their sizes, and the seals that only a memfd can have.
+// Segment: the kinds of shared memory, their sizes, and the seals that only a memfd can have.
 #include "memory/segment.h"
 
 #include <fcntl.h>
@@ -15,11 +15,11 @@
 namespace usvhost::test {
 namespace {
 
-SegmentOptions of(SegmentKind kind, size_t bytes, std::string directory = {}) {
+SegmentOptions of(SegmentKind kind, size_t bytes, std::string place = {}) {
   SegmentOptions options;
   options.kind = kind;
   options.bytes = bytes;
-  options.directory = std::move(directory);
+  options.place = std::move(place);
   return options;
 }
 
@@ -93,6 +93,31 @@ TEST_CASE("a segment has all its pages from the start") {
     REQUIRE(mincore(segment.data(), segment.size(), present) == 0);
     for (unsigned char page : present) CHECK((page & 1) == 1);
   }
+}
+
+TEST_CASE("of a lent file the beginning is used and emptied, its size is kept") {
+  TemporaryDirectory directory;
+  const std::string path = directory / "slice";
+  std::ofstream(path) << std::string(3 * 4096, 'x');
+  auto content = [&] {
+    std::ifstream file(path);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  {
+    Segment segment;
+    Status status = segment.create(of(SegmentKind::kLent, 5000, path));
+    REQUIRE_MESSAGE(status.ok(), status.describe());
+    CHECK(segment.size() == 8192);
+    CHECK_FALSE(segment.sealed());
+    CHECK(content() == std::string(8192, '\0') + std::string(4096, 'x'));
+    segment.data()[1] = 'y';
+  }
+  CHECK(content().substr(0, 2) == std::string("\0y", 2));
+  refused(of(SegmentKind::kLent, 3 * 4096 + 1, path));
+  refused(of(SegmentKind::kLent, 4096, directory / "absent"));
+  refused(of(SegmentKind::kLent, 4096, directory / "."));
+  std::filesystem::create_symlink(path, directory / "link");
+  refused(of(SegmentKind::kLent, 4096, directory / "link"));
 }
 
 TEST_CASE("a tmpfs that is too small is an error and not a fault later") {

@@ -147,11 +147,12 @@ describe('ports', () => {
 });
 
 test.each([
-  ['memfd', { kind: 'memfd', directory: '' }],
-  ['shm', { kind: 'shm', directory: '' }],
-  ['shm:/dev/shm/mine', { kind: 'shm', directory: '/dev/shm/mine' }],
-  ['hugetlbfs:/dev/hugepages', { kind: 'hugetlbfs', directory: '/dev/hugepages' }],
-  ['shm:/with:colon', { kind: 'shm', directory: '/with:colon' }],
+  ['memfd', { kind: 'memfd', place: '' }],
+  ['shm', { kind: 'shm', place: '' }],
+  ['shm:/dev/shm/mine', { kind: 'shm', place: '/dev/shm/mine' }],
+  ['hugetlbfs:/dev/hugepages', { kind: 'hugetlbfs', place: '/dev/hugepages' }],
+  ['file:/var/run/usvhost/mem/shm-64Mi-0', { kind: 'file', place: '/var/run/usvhost/mem/shm-64Mi-0' }],
+  ['shm:/with:colon', { kind: 'shm', place: '/with:colon' }],
 ])('memory %s', (memory, expected) => {
   expect(options({ memory }).memory).toEqual(expected);
 });
