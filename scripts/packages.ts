@@ -3,7 +3,7 @@
 // The one table of programs that the project builds with or is tested against, and the Debian package of each. `npm run
 // setup` installs from it and tests decide by it what they can run. It must look only, never install.
 
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 interface Peer {
@@ -64,9 +64,28 @@ export const peers = {
     ...file('/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk'),
   },
   openssl: { package: 'openssl', ...program('openssl') },
+  root: { elsewhere: 'the rights of root', present: () => process.getuid?.() === 0 },
+  'control groups of version 1': {
+    elsewhere: 'a kernel that has them mounted, also beside version 2',
+    present: () => /^\d+:[^:=]+:/m.test(readFileSync('/proc/self/cgroup', 'utf8')),
+  },
 } as const satisfies Readonly<Record<string, Peer>>;
 
 export type PeerName = keyof typeof peers;
+
+/** What the test cluster is made of or with. */
+export const clusterPeers = [
+  'go',
+  'runc',
+  'busybox',
+  'nft',
+  'openssl',
+  'ip',
+  'unshare',
+  'nsenter',
+  'root',
+  'control groups of version 1',
+] as const satisfies readonly PeerName[];
 
 /** Packages that no row needs for its presence but that make builds faster. */
 const comforts = ['ninja-build'];

@@ -11,6 +11,7 @@ import { buildNative } from './build-native.ts';
 import { fuzzTargets, runFuzz } from './fuzz.ts';
 import { main, projectRoot } from './main.ts';
 import { requireAll } from './packages.ts';
+import { runInCluster } from './suites/cluster.ts';
 import { runDoctest } from './suites/doctest.ts';
 import { runJest } from './suites/jest.ts';
 import { addUp, type Outcome, requireEverything, summaryOf } from './suites/outcome.ts';
@@ -33,8 +34,8 @@ type Suite = (typeof allSuites)[number];
 
 /** With every peer required, native code also runs under the sanitizers and on random input. */
 const onlyThorough: readonly Suite[] = ['asan', 'tsan', 'fuzz'];
-/** Runs only when it is named: what it runs against takes a quarter of an hour to build. */
-const onlyByName: readonly Suite[] = ['cluster'];
+/** What it runs against takes a quarter of an hour to build: a usual run only says that it is there. */
+const longToBuild: readonly Suite[] = ['cluster'];
 const fuzzSeconds = 20;
 
 function isSuite(name: string): name is Suite {
@@ -46,7 +47,7 @@ function usualSuites(): Suite[] {
   const absent: readonly Suite[] = jestSuites.filter(
     (suite) => !existsSync(join(projectRoot, 'test', suite)),
   );
-  const left: readonly Suite[] = [...absent, ...onlyByName, ...(requireAll() ? [] : onlyThorough)];
+  const left: readonly Suite[] = [...absent, ...(requireAll() ? [] : onlyThorough)];
   return allSuites.filter((suite) => !left.includes(suite));
 }
 
@@ -54,6 +55,8 @@ interface Request {
   readonly suites: readonly Suite[];
   /** Passed on to jest or doctest. */
   readonly rest: readonly string[];
+  /** The suites are those of a run without names. */
+  readonly usual: boolean;
 }
 
 /** Leading words are suites; the first that is none starts what is passed on. */
@@ -64,7 +67,16 @@ export function parseRequest(args: readonly string[], usual: () => Suite[] = usu
   const named = words.slice(0, end === -1 ? words.length : end).filter(isSuite);
   const rest = words.slice(named.length);
   const plain = sanitizers.length > 0 ? named.filter((suite) => suite !== 'native') : named;
-  return { suites: plain.length + sanitizers.length > 0 ? [...plain, ...sanitizers] : usual(), rest };
+  const suites = [...plain, ...sanitizers];
+  return suites.length > 0 ? { suites, rest, usual: false } : { suites: usual(), rest, usual: true };
+}
+
+function waits(suite: Suite): boolean {
+  return !requireAll() && longToBuild.includes(suite);
+}
+
+function notNow(suite: Suite): Outcome {
+  return { passed: 0, failed: 0, skipped: { [`takes long, npm run test:${suite}`]: 1 } };
 }
 
 async function runFuzzTargets(): Promise<Outcome> {
@@ -81,6 +93,8 @@ async function runSuite(suite: Suite, rest: readonly string[]): Promise<Outcome>
       return runDoctest(suite, rest);
     case 'fuzz':
       return runFuzzTargets();
+    case 'cluster':
+      return runInCluster(rest);
     default:
       return runJest(suite, { arguments: rest, oneAtATime: suite !== 'unit' });
   }
@@ -88,14 +102,14 @@ async function runSuite(suite: Suite, rest: readonly string[]): Promise<Outcome>
 
 if (import.meta.main) {
   await main(async () => {
-    const { suites, rest } = parseRequest(process.argv.slice(2));
+    const { suites, rest, usual } = parseRequest(process.argv.slice(2));
     // A machine that cannot build gets that one line, not a run full of failures that follow from it.
     if (suites.some((suite) => suite !== 'unit')) await buildNative();
     const outcomes: Outcome[] = [];
     for (const suite of suites) {
       process.stdout.write(`\n== ${suite}\n`);
       try {
-        outcomes.push(await runSuite(suite, rest));
+        outcomes.push(usual && waits(suite) ? notNow(suite) : await runSuite(suite, rest));
       } catch (error) {
         process.stdout.write(reportOf(error).text);
         outcomes.push({ passed: 0, failed: 1, skipped: {} });

@@ -4,10 +4,10 @@
 // each side has been restarted.
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { clusterPeers } from '../../scripts/packages.ts';
 import { groupNeeds } from '../support/need.ts';
-import { clusterPeers } from './host/requirements.ts';
 import { pod } from './pods.ts';
-import { portCount, Stage, stageMillis } from './stage.ts';
+import { portCount, Stage, stageMillis, undoAll } from './stage.ts';
 
 groupNeeds(...clusterPeers)('a real kubelet', () => {
   const undo: (() => Promise<unknown>)[] = [];
@@ -17,9 +17,7 @@ groupNeeds(...clusterPeers)('a real kubelet', () => {
     stage = await Stage.set((step) => undo.push(step));
   }, stageMillis);
 
-  afterAll(async () => {
-    for (const step of undo.reverse()) await step();
-  }, stageMillis);
+  afterAll(async () => undoAll(undo), stageMillis);
 
   test('offers the ports of the agent', async () => {
     await stage.offers(portCount);
@@ -73,7 +71,7 @@ groupNeeds(...clusterPeers)('a real kubelet', () => {
   }, 300_000);
 
   test('offers the ports again after a restart of the kubelet', async () => {
-    await stage.killKubelet();
+    await stage.killDaemon('kubelet');
     await stage.agent.says('registered with the kubelet', 2);
     await stage.offers(portCount);
     await stage.apply(pod('afterwards', { ports: 1 }));

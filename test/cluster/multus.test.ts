@@ -1,27 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The whole road in a real cluster: two pods request a port and join a network of ours through Multus, which passes on the device
-// that the kubelet chose; each container runs the dataplane and they ping each other over the switch.
+// The whole road in a real cluster: pods request ports and join networks of ours through Multus, which passes on the devices that
+// the kubelet chose; each container runs the dataplane and they ping each other over the switch.
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { run } from '../../cli/demo/process.ts';
-import { eventually } from '../support/eventually.ts';
+import { clusterPeers } from '../../scripts/packages.ts';
 import { groupNeeds } from '../support/need.ts';
-import { inside } from './cluster.ts';
-import { clusterPeers } from './host/requirements.ts';
 import { installMultus, joins, network } from './multus.ts';
-import { importOurImage, ourImage } from './our-image.ts';
-import { pod } from './pods.ts';
-import { portCount, Stage, stageMillis } from './stage.ts';
+import { importOurImage } from './our-image.ts';
+import { portCount, Stage, stageMillis, undoAll } from './stage.ts';
+import { addressOf, reaches, talker } from './talk.ts';
 
-const dataplane = ['usvhost', 'dataplane', '--port', 'net_virtio_user0,path=/var/run/usvhost/net1'];
-
-function endpoint(name: string): object {
-  const annotations = joins('fast');
-  return pod(name, { image: ourImage, command: dataplane, ports: 1, annotations });
-}
-
-groupNeeds(...clusterPeers)('pods on a network of ours, by Multus', () => {
+groupNeeds(...clusterPeers)('pods on networks of ours, by Multus', () => {
   const undo: (() => Promise<unknown>)[] = [];
   let stage: Stage;
 
@@ -29,51 +19,48 @@ groupNeeds(...clusterPeers)('pods on a network of ours, by Multus', () => {
     stage = await Stage.set((step) => undo.push(step));
     await importOurImage();
     await installMultus(stage, (step) => undo.push(step));
-    await stage.apply(
-      network('fast', {
-        cniVersion: '1.0.0',
-        capabilities: { deviceID: true },
-        ipam: { type: 'host-local', ranges: [[{ subnet: '10.9.0.0/24' }]] },
-      }),
-    );
+    await stage.apply(network('fast', '10.9.0.0/24'), network('wide', '10.10.0.0/24', { asList: true }));
     await stage.offers(portCount);
   }, stageMillis);
 
-  afterAll(async () => {
-    for (const step of undo.reverse()) await step();
-  }, stageMillis);
+  afterAll(async () => undoAll(undo), stageMillis);
 
-  const addressOf = async (name: string): Promise<string> => {
-    const output = await stage.exec(name, 'ip', '-4', '-o', 'address', 'show', 'dev', 'net1');
-    return /inet ([\d.]+)/.exec(output)?.[1] ?? output;
-  };
+  const contractOf = async (pod: string, ifname: string): Promise<unknown> =>
+    JSON.parse(await stage.exec(pod, 'cat', `/var/run/usvhost/${ifname}/port.json`));
 
   test('reach each other through the switch', async () => {
-    await stage.apply(endpoint('left'), endpoint('right'));
-    await Promise.all([stage.runs('left'), stage.runs('right')]);
-    const target = await addressOf('right');
-    const ping = async (): Promise<string> =>
-      stage.exec('left', 'sh', '-c', `ping -I net1 -c 3 -w 10 ${target} || true`);
-    // Ready means started: the dataplanes may still be connecting.
-    const answered = (output: string): boolean => output.includes('3 packets received');
-    expect(await eventually(ping, answered, '3 answers', { millis: 60_000 })).toContain(target);
+    await stage.apply(
+      talker('left', { annotations: joins('fast') }),
+      talker('middle', { interfaces: ['net1', 'net2'], annotations: joins('fast', 'wide') }),
+      talker('right', { annotations: joins('wide') }),
+    );
+    await Promise.all(['left', 'middle', 'right'].map(async (name) => stage.runs(name)));
+    await reaches(stage, 'left', await addressOf(stage, 'middle'));
   }, 300_000);
 
-  test('have the port that the kubelet chose for them, and nobody else does', async () => {
-    const portOf = async (name: string): Promise<unknown> =>
-      JSON.parse(await stage.exec(name, 'cat', '/var/run/usvhost/net1/port.json'));
-    const [left, right] = [await portOf('left'), await portOf('right')];
-    expect(left).toMatchObject({ version: 1, ifname: 'net1', ips: [`${await addressOf('left')}/24`] });
-    expect(right).not.toEqual(left);
+  test('have two ports on two networks, one of them a list', async () => {
+    await reaches(stage, 'middle', await addressOf(stage, 'right'), 'net2');
+    await reaches(stage, 'right', await addressOf(stage, 'middle', 'net2'));
+  }, 120_000);
+
+  test('have the ports that the kubelet chose for them, each another', async () => {
+    const [net1, net2] = [await contractOf('middle', 'net1'), await contractOf('middle', 'net2')];
+    expect(net1).toMatchObject({ ifname: 'net1', ips: [`${await addressOf(stage, 'middle', 'net1')}/24`] });
+    expect(net2).toMatchObject({ ifname: 'net2', ips: [`${await addressOf(stage, 'middle', 'net2')}/24`] });
+    const devices = await stage.exec('middle', 'sh', '-c', 'echo $USVHOST_DEVICES');
+    expect(devices).toMatch(/^port-\d+,port-\d+$/);
+    const mounts = await stage.exec('middle', 'cat', '/proc/mounts');
+    expect(mounts.match(/ \/run\/usvhost\/net[12] /g)).toHaveLength(2);
+  }, 120_000);
+
+  test('are not kept apart by their networks, only by addresses: the switch is one segment', async () => {
+    const target = await addressOf(stage, 'right');
+    const said = await stage.exec('left', 'arping', '-I', 'net1', '-c', '1', '-w', '5', target);
+    expect(said).toContain('Received 1 response');
   }, 120_000);
 
   test('leave nothing on the node when they are gone', async () => {
-    await stage.remove('left', 'right');
-    // The pod's object may vanish before its CNI DEL has run.
-    const look = async (): Promise<string> =>
-      run(inside(['sh', '-c', 'ls /run/usvhost/ports; grep /run/usvhost/pods/ /proc/mounts || true']));
-    expect(await eventually(look, (found) => found === '', 'no port and no mount', { millis: 60_000 })).toBe(
-      '',
-    );
+    await stage.remove('left', 'middle', 'right');
+    await stage.nothingLeft();
   }, 240_000);
 });

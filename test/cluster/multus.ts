@@ -7,6 +7,7 @@ import { run } from '../../cli/demo/process.ts';
 import { inside } from './cluster.ts';
 import { kubeconfig } from './host/pki.ts';
 import { cniDirectory, defaultNetwork } from './names.ts';
+import { writeNodeFile } from './node-file.ts';
 import type { OnUndo, Stage } from './stage.ts';
 
 const directory = `${cniDirectory}/multus.d`;
@@ -84,8 +85,8 @@ export async function installMultus(stage: Stage, onUndo: OnUndo): Promise<void>
   const authority = '{.clusters[0].cluster.certificate-authority-data}';
   const config = await stage.kubectl('config', 'view', '--raw', `--output=jsonpath=${authority}`);
   await run(inside(['mkdir', '-m', '700', directory]));
-  await write(`${directory}/multus.kubeconfig`, kubeconfig(config, { token }));
-  await write(
+  await writeNodeFile(`${directory}/multus.kubeconfig`, kubeconfig(config, { token }));
+  await writeNodeFile(
     configuration,
     JSON.stringify({
       cniVersion: '1.0.0',
@@ -96,6 +97,7 @@ export async function installMultus(stage: Stage, onUndo: OnUndo): Promise<void>
     }),
   );
   onUndo(async () => run(inside(['rm', '-r', directory, configuration])));
+  onUndo(async () => stage.clear());
 }
 
 /** Annotations of a pod that joins networks. */
@@ -103,18 +105,23 @@ export function joins(...names: readonly string[]): Record<string, string> {
   return { 'k8s.v1.cni.cncf.io/networks': names.join(',') };
 }
 
-/** Whole or not at all: the runtime watches the directory. */
-async function write(file: string, content: string): Promise<void> {
-  const script = 'cat > "$1.new" && mv "$1.new" "$1"';
-  await run(inside(['sh', '-c', script, 'sh', file]), { stdin: content });
+interface NetworkOptions {
+  /** As a list of one plugin. */
+  readonly asList?: boolean;
 }
 
 /** A network of ours that Multus attaches with the device which the kubelet chose. */
-export function network(name: string, config: object): object {
+export function network(name: string, subnet: string, { asList = false }: NetworkOptions = {}): object {
+  const plugin = {
+    type: 'usvhost',
+    capabilities: { deviceID: true },
+    ipam: { type: 'host-local', ranges: [[{ subnet }]] },
+  };
+  const config = { cniVersion: '1.0.0', name, ...(asList ? { plugins: [plugin] } : plugin) };
   return {
     apiVersion: `${group}/v1`,
     kind: 'NetworkAttachmentDefinition',
     metadata: { name, annotations: { 'k8s.v1.cni.cncf.io/resourceName': 'usvhost.io/port' } },
-    spec: { config: JSON.stringify({ name, type: 'usvhost', ...config }) },
+    spec: { config: JSON.stringify(config) },
   };
 }

@@ -4,26 +4,31 @@
 
 import { busyboxImage } from './images.ts';
 
-interface PodOptions {
+export interface PodOptions {
   /** Default: busybox. */
   readonly image?: string;
   /** Default: waits. */
   readonly command?: readonly string[];
   /** How many of usvhost.io/port. Default 0. */
   readonly ports?: number;
+  /** What else it requests. */
+  readonly limits?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
+  /** Of the container. */
+  readonly securityContext?: object;
 }
 
 export function pod(name: string, options: PodOptions = {}): object {
   const { image = busyboxImage, command = ['sleep', '86400'], ports = 0, annotations = {} } = options;
-  const limits = ports > 0 ? { 'usvhost.io/port': String(ports) } : {};
+  const limits = { ...options.limits, ...(ports > 0 ? { 'usvhost.io/port': String(ports) } : {}) };
+  const { securityContext = {} } = options;
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name, annotations },
     spec: {
       terminationGracePeriodSeconds: 0,
-      containers: [{ name: 'c', image, command, resources: { limits } }],
+      containers: [{ name: 'c', image, command, resources: { limits }, securityContext }],
     },
   };
 }

@@ -1,21 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What every story in the cluster begins with: a cluster (the one that is up, or one of its own), our switch and agent as processes of
-// the node, our plugin among the runtime's, a namespace for pods. Each step's undo stands beside it.
+// What every story in the cluster begins with: our switch and agent as processes of the node, our plugin among the runtime's,
+// a namespace for pods. Each step's undo stands beside it. The cluster is up by then: whoever runs the stories starts it.
 
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { run } from '../../cli/demo/process.ts';
-import { usvFailure } from '../../lib/errors.ts';
+import { UsvhostError, usvFailure } from '../../lib/errors.ts';
 import { projectRoot } from '../../scripts/main.ts';
 import { Program } from '../e2e/program.ts';
-import { down, inside, isUp, up } from './cluster.ts';
+import { eventually } from '../support/eventually.ts';
+import { inside } from './cluster.ts';
 import { nodeName } from './names.ts';
 import { pathsIn } from './paths.ts';
 
 export type OnUndo = (step: () => Promise<unknown>) => void;
 
-/** For a start that may have to compile everything. */
-export const stageMillis = 45 * 60_000;
+/** Takes back the newest step first; a failure keeps none of the others from its turn. @throws UsvhostError USV_INTERNAL */
+export async function undoAll(steps: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const failures: string[] = [];
+  for (const step of steps.toReversed()) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(String(error));
+    }
+  }
+  if (failures.length > 0) throw usvFailure('USV_INTERNAL', `not taken back:\n${failures.join('\n')}`);
+}
+
+/** For setting the stage, and for clearing it. */
+export const stageMillis = 300_000;
 /** For everything that the kubelet does within its own rhythm. */
 const patience = '90s';
 /** The agent's default number of devices. */
@@ -38,34 +53,48 @@ export class Inside {
   }
 }
 
-export class Stage {
-  readonly namespace = `story-${process.pid}`;
-  #agent: Inside | undefined;
+interface StageOptions {
+  /** Variables of the agent. */
+  readonly agent?: Readonly<Record<string, string>>;
+}
 
-  static async set(onUndo: OnUndo): Promise<Stage> {
-    if (!isUp()) {
-      onUndo(leave);
-      await up(() => undefined);
-    }
-    const stage = new Stage();
+const usvhost = join(projectRoot, 'cli/usvhost');
+
+export class Stage {
+  /** Never one that is still ending. */
+  readonly namespace = `story-${randomBytes(4).toString('hex')}`;
+  readonly #agentVariables: readonly string[];
+  #agent: Inside | undefined;
+  #switch: Inside | undefined;
+
+  private constructor({ agent = {} }: StageOptions) {
+    this.#agentVariables = Object.entries(agent).map(([name, value]) => `${name}=${value}`);
+  }
+
+  static async set(onUndo: OnUndo, options: StageOptions = {}): Promise<Stage> {
+    const stage = new Stage(options);
     await stage.#begin(onUndo);
     return stage;
   }
 
   async #begin(onUndo: OnUndo): Promise<void> {
-    const plugin = '/opt/cni/bin/usvhost';
-    await run(inside(['install', join(projectRoot, 'build/native/usvhost'), plugin]));
-    onUndo(async () => run(inside(['rm', plugin])));
-
-    const ports = new Inside(join(projectRoot, 'cli/usvhost'), 'switch');
-    onUndo(async () => ports.stop());
-    await ports.program.says('switch is listening');
+    await this.usvhost('install');
+    onUndo(async () => this.usvhost('install', '--uninstall'));
+    await this.startSwitch();
+    onUndo(async () => this.stopSwitch());
     await this.startAgent();
     onUndo(async () => this.stopAgent());
 
     await this.kubectl('create', 'namespace', this.namespace);
-    onUndo(async () => this.kubectl('delete', 'namespace', this.namespace, `--timeout=${patience}`));
+    onUndo(async () => this.kubectl('delete', 'namespace', this.namespace, '--wait=false'));
+    // While our parts run; the rest of a namespace takes its time and needs nobody.
+    onUndo(async () => this.clear());
     await this.kubectl('wait', '--for=create', 'serviceaccount/default', `--timeout=${patience}`);
+  }
+
+  /** Runs a command of ours on the node. @throws UsvhostError USV_IO with what it said */
+  async usvhost(...args: readonly string[]): Promise<string> {
+    return run(inside([usvhost, ...args]));
   }
 
   /** The node's agent, while it runs. */
@@ -75,7 +104,7 @@ export class Stage {
   }
 
   async startAgent(): Promise<void> {
-    this.#agent = new Inside(join(projectRoot, 'cli/usvhost'), 'agent');
+    this.#agent = new Inside('env', ...this.#agentVariables, usvhost, 'agent');
     await this.agent.says('registered with the kubelet');
   }
 
@@ -84,9 +113,44 @@ export class Stage {
     this.#agent = undefined;
   }
 
-  /** Kills the kubelet, which the node starts again. */
-  async killKubelet(): Promise<void> {
-    await run(inside(['sh', '-c', 'kill -KILL "$(cat "$1")"', 'sh', join(pathsIn('').pids, 'kubelet')]));
+  async startSwitch(): Promise<void> {
+    this.#switch = new Inside(usvhost, 'switch');
+    await this.#switch.program.says('switch is listening');
+  }
+
+  async stopSwitch(signal = 'TERM'): Promise<void> {
+    await this.#switch?.stop(signal);
+    this.#switch = undefined;
+  }
+
+  /** Kills a daemon of the node, which starts it again. */
+  async killDaemon(name: 'kubelet' | 'containerd', signal = 'KILL'): Promise<void> {
+    const script = 'kill -"$1" "$(cat "$2")"';
+    await run(inside(['sh', '-c', script, 'sh', signal, join(pathsIn('').pids, name)]));
+  }
+
+  /** Removes all pods. Undo of whatever attaches pods begins with it: a DEL needs what their ADD needed. */
+  async clear(): Promise<void> {
+    await this.kubectl('delete', 'pods', '--all', `--timeout=${patience}`);
+    await eventually(portsOfNode, (ports) => ports === '', 'no port', { millis: 60_000, stepMillis: 200 });
+  }
+
+  /** Returns when there is no port and `usvhost doctor` finds the node in order, without anything of a pod that is gone. */
+  async nothingLeft(): Promise<void> {
+    const look = async (): Promise<string> => {
+      const ports = await portsOfNode();
+      if (ports !== '') return ports;
+      try {
+        await this.usvhost('doctor', '--node');
+        return '';
+      } catch (error) {
+        // What is wrong is in its words.
+        if (error instanceof UsvhostError) return error.details;
+        throw error;
+      }
+    };
+    const options = { millis: 60_000, stepMillis: 200 };
+    await eventually(look, (wrong) => wrong === '', 'a node without leftovers', options);
   }
 
   /** Runs kubectl in the story's namespace. @throws UsvhostError USV_IO with what it said */
@@ -99,9 +163,9 @@ export class Stage {
     await run(inside(['kubectl', '--namespace', this.namespace, 'apply', '--filename=-']), { stdin });
   }
 
-  /** Waits until the kubelet offers that many ports. */
-  async offers(count: number): Promise<void> {
-    const value = String.raw`jsonpath={.status.allocatable.usvhost\.io/port}=${count}`;
+  /** Waits until the kubelet offers that many of a resource. */
+  async offers(count: number, resource = 'usvhost.io/port'): Promise<void> {
+    const value = `jsonpath={.status.allocatable.${resource.replaceAll('.', String.raw`\.`)}}=${count}`;
     await this.kubectl('wait', `--for=${value}`, `node/${nodeName}`, `--timeout=${patience}`);
   }
 
@@ -125,8 +189,8 @@ export class Stage {
   }
 }
 
-/** Ends a cluster that a story has started. @throws UsvhostError USV_INTERNAL with what is left of it */
-async function leave(): Promise<void> {
-  const left = await down(() => undefined);
-  if (left.length > 0) throw usvFailure('USV_INTERNAL', `the cluster left behind: ${left.join(', ')}`);
+/** Of pods that are there: their objects may vanish before their CNI DEL, and a port that is whole is no leftover to a doctor. */
+async function portsOfNode(): Promise<string> {
+  const script = 'ls /run/usvhost/ports; grep -o "/run/usvhost/pods/[^ ]*" /proc/mounts || true';
+  return run(inside(['sh', '-c', script]));
 }

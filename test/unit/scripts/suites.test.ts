@@ -98,6 +98,6 @@ describe('request', () => {
       ['-t', 'name'],
     ],
   ])('%j', (args, suites, rest) => {
-    expect(parseRequest(args, usual)).toEqual({ suites, rest });
+    expect(parseRequest(args, usual)).toMatchObject({ suites, rest });
   });
 });

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A container image of this machine's testpmd with the drivers that a pod needs for its port, and no other.
+
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
+import { usvFailure } from '../../lib/errors.ts';
+import { findProgram } from '../../scripts/packages.ts';
+import { copyInto, copyLibrariesOf, importImage } from './import-image.ts';
+
+export const dpdkImage = 'usvhost.test/dpdk:1';
+
+const drivers = ['bus_vdev', 'bus_pci', 'mempool_ring', 'net_virtio'];
+
+/** Debian's dpdk-dev is there. */
+export async function importDpdkImage(): Promise<void> {
+  const testpmd = findProgram('dpdk-testpmd');
+  // The directory's name has the version of the drivers' interface; testpmd loads all that is in there.
+  const [directory] = globSync('/usr/lib/*/dpdk/pmds-*');
+  if (testpmd === undefined || directory === undefined) throw usvFailure('USV_PEER_MISSING', 'dpdk-testpmd');
+  await importImage(dpdkImage, async (root) => {
+    copyInto(root, testpmd, '/bin/dpdk-testpmd');
+    await copyLibrariesOf(testpmd, root);
+    for (const driver of drivers) {
+      const [file] = globSync(join(directory, `librte_${driver}.so.*.*`));
+      if (file === undefined) throw usvFailure('USV_PEER_MISSING', `DPDK's driver ${driver}`);
+      copyInto(root, file);
+      await copyLibrariesOf(file, root);
+    }
+  });
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A ping that goes on in a pod while things are restarted around it, and what of it was answered. It runs beside the container's
+// own command and writes to a file there: a runtime that restarts ends every `kubectl exec`.
+
+import { UsvhostError } from '../../lib/errors.ts';
+import { eventually } from '../support/eventually.ts';
+import type { Stage } from './stage.ts';
+
+const file = '/tmp/ping';
+/** Answers in a row that show that frames flow again: two seconds' worth. */
+const enough = 20;
+
+export class Pinging {
+  readonly #stage: Stage;
+  readonly #pod: string;
+
+  private constructor(stage: Stage, pod: string) {
+    this.#stage = stage;
+    this.#pod = pod;
+  }
+
+  /** Ten a second. It ends with the pod. */
+  static async start(stage: Stage, pod: string, target: string): Promise<Pinging> {
+    const script = `ping -I net1 -i 0.1 ${target} > ${file} 2>&1 &`;
+    await stage.exec(pod, 'sh', '-c', script);
+    return new Pinging(stage, pod);
+  }
+
+  /** Waits for more answers, and returns how many requests before these were never answered. */
+  async goesOn(): Promise<number> {
+    const first = await this.#until((numbers) => numbers.length > 0);
+    const from = first.at(-1) ?? 0;
+    const numbers = await this.#until((all) => all.filter((number) => number > from).length >= enough);
+    return (numbers.at(-1) ?? 0) + 1 - numbers.length;
+  }
+
+  async #until(accept: (numbers: readonly number[]) => boolean): Promise<number[]> {
+    const parse = (said: string): number[] =>
+      [...said.matchAll(/\bseq=(\d+) /g)].map(([, number]) => Number(number));
+    const look = async (): Promise<string> => {
+      try {
+        return await this.#stage.exec(this.#pod, 'cat', file);
+      } catch (error) {
+        // While a runtime or a kubelet starts.
+        if (error instanceof UsvhostError) return error.details;
+        throw error;
+      }
+    };
+    const options = { millis: 90_000, stepMillis: 200 };
+    return parse(await eventually(look, (said) => accept(parse(said)), 'answers to the ping', options));
+  }
+}
