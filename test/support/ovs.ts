@@ -30,7 +30,7 @@ export class RunningOvs {
   #vswitchd: ChildProcess | undefined;
 
   /** `enter`: a command that runs another one in a network namespace of the test's. */
-  constructor(directory: string, enter: readonly string[] = ['unshare', '-n', '--']) {
+  constructor(directory: string, enter: readonly string[] = ownNetwork()) {
     this.#directory = directory;
     this.#enter = enter;
     this.database = join(directory, 'db.sock');
@@ -140,8 +140,6 @@ export class RunningOvs {
   async close(): Promise<void> {
     await this.killVswitchd();
     await this.killServer();
-    // DPDK leaves its runtime directory behind.
-    rmSync(`/var/run/dpdk/${this.#prefix}`, { recursive: true, force: true });
   }
 
   #flags(name: string): string[] {
@@ -155,14 +153,16 @@ export class RunningOvs {
 
   #spawn(command: string, args: readonly string[]): ChildProcess {
     const [program = '', ...before] = [...this.#enter, command, ...args];
-    const directories = {
-      OVS_RUNDIR: this.#directory,
-      OVS_LOGDIR: this.#directory,
-      OVS_DBDIR: this.#directory,
-    };
+    const at = this.#directory;
+    // The last is where DPDK keeps its files.
+    const directories = { OVS_RUNDIR: at, OVS_LOGDIR: at, OVS_DBDIR: at, RUNTIME_DIRECTORY: at };
     return spawn(program, before, { stdio: 'ignore', env: { ...process.env, ...directories } });
   }
 }
+
+const isRoot = (): boolean => process.getuid?.() === 0;
+
+const ownNetwork = (): string[] => ['unshare', ...(isRoot() ? [] : ['-U', '-r']), '-n', '--'];
 
 async function end(child: ChildProcess | undefined): Promise<void> {
   if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;

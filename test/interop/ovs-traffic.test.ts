@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Frames between pods on the real Open vSwitch: our driver with our driver and with testpmd, VLANs and limits, and each part
+// killed in the middle and back.
+
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { afterEach, beforeEach, expect } from '@jest/globals';
+import { checkSwitch } from '../../cli/doctor/node-links.ts';
+import { look } from '../../cli/ports/look.ts';
+import { portLines } from '../../cli/ports/port-line.ts';
+import type { TestNode } from '../contract/cni/node.ts';
+import { eventually } from '../support/eventually.ts';
+import { needs } from '../support/need.ts';
+import type { RunningOvs } from '../support/ovs.ts';
+import type { RunningDriver } from '../support/running.ts';
+import { Testpmd } from '../support/testpmd.ts';
+import { exchange, ourMac, peerMac } from './echo.ts';
+import { linksUp, OvsStory, patience, portOf } from './ovs-story.ts';
+
+const test = needs('ovs-vswitchd-dpdk', 'dpdk-testpmd', 'unshare', 'nsenter', 'ip', 'host-local');
+const timeout = 180_000;
+let story: OvsStory;
+let node: TestNode;
+let ovs: RunningOvs;
+
+beforeEach(async () => {
+  story = await OvsStory.start();
+  ({ node, ovs } = story);
+}, timeout);
+
+afterEach(() => story.close(), timeout);
+
+test(
+  'two pods with our driver, and one with testpmd, reach each other; DEL leaves nothing',
+  async () => {
+    await story.startAgent();
+    const first = await node.pod();
+    const ipam = { ipam: node.hostLocal() };
+    const made = await node.cni('ADD', first, story.network(first, ipam));
+    expect(made).toMatchObject({ code: 0, stderr: '' });
+    const second = await story.added();
+    const [ours, theirs] = [story.sender(first), story.echoing(second)];
+    await linksUp(ours, theirs);
+    await exchange(ours, 5000);
+    expect(ours.metric('corrupted')).toBe(0);
+    const check = story.network(first, { ...ipam, prevResult: made.json });
+    expect(await node.cni('CHECK', first, check)).toMatchObject({ code: 0, stdout: '' });
+    // port.json lies where the runtime sees it, and not we.
+    const seen = await look(story.paths);
+    expect(seen.what).toMatch(/^Open vSwitch .*with DPDK .*, bridge br-usvhost$/);
+    const lines = portLines(seen, seen);
+    expect(lines.map(({ port, state, peer }) => ({ port, state, peer }))).toEqual(
+      [portOf(first), portOf(second)].toSorted().map((port) => ({ port, state: 'up', peer: true })),
+    );
+    expect(lines[0]?.features).toContain('VERSION_1');
+    expect((await checkSwitch(story.paths)).finding).toMatchObject({
+      state: 'ok',
+      says: `${seen.what} answers, 2 ports`,
+    });
+    theirs.close();
+    const answering = story.driver(second, { kind: 'responder', mac: peerMac, ip: '10.1.0.2' });
+    await answering.linkUp();
+    ours.close();
+    const addresses = { mac: ourMac, source: '10.1.0.1', destination: '10.1.0.2' };
+    const times = { count: 10, intervalMillis: 10, timeoutMillis: 5000 };
+    const pinging = story.driver(first, { kind: 'ping', ...addresses, ...times });
+    await eventually(
+      () => pinging.metric('received'),
+      (count) => count === 10,
+      '10 answers',
+      patience,
+    );
+    pinging.close();
+    answering.close();
+    await story.deleted(second);
+
+    const third = await story.added();
+    const testpmd = await Testpmd.start({
+      ports: [
+        {
+          ...{ kind: 'virtio-user', path: story.socketOf(third), mac: peerMac, queueSize: 256 },
+          devargs: ['server=1'],
+        },
+      ],
+      forward: 'macswap',
+    });
+    story.undo.push(() => testpmd.stop());
+    await testpmd.startForwarding();
+    const again = story.sender(first);
+    await again.linkUp();
+    await exchange(again, 5000);
+    expect(again.metric('corrupted')).toBe(0);
+    expect(await ovs.ports()).toEqual([portOf(first), portOf(third)].toSorted());
+
+    await story.deleted(third);
+    await story.deleted(first, ipam);
+    expect(await ovs.ports()).toEqual([]);
+    expect(await node.traces()).toEqual([]);
+  },
+  timeout,
+);
+
+test(
+  'frames stay in their VLAN; a limit towards a pod is kept',
+  async () => {
+    await story.startAgent();
+    const rate = 4_000_000; // bits a second
+    const burst = 400_000;
+    const limited = { runtimeConfig: { bandwidth: { ingressRate: rate, ingressBurst: burst } } };
+    const [five, alsoFive, six] = [
+      await story.added({ vlan: 5 }),
+      await story.added({ vlan: 5 }),
+      await story.added({ vlan: 6 }),
+    ];
+    const slow = await story.added({ ...limited, vlan: 5 });
+    const [ours, echo, stranger, meter] = [
+      story.sender(five),
+      story.echoing(alsoFive),
+      story.listening(six),
+      story.listening(slow),
+    ];
+    const document = await node.run('cat', join(story.placeOf(six), 'port.json'));
+    expect(JSON.parse(document)).toMatchObject({ vlan: 6, podRole: 'server' });
+    await linksUp(ours, echo, stranger, meter);
+    await exchange(ours, 2000);
+    expect(ours.metric('corrupted')).toBe(0);
+    // The first frames went to everybody, for nobody had been heard.
+    expect(stranger.metric('received') + stranger.metric('foreign')).toBe(0);
+    expect(stranger.counters['rx_packets'] ?? 0).toBe(0);
+
+    // Nobody answers any more, so everything goes to everybody.
+    echo.close();
+    await story.deleted(alsoFive, { vlan: 5 });
+    const heard = (): number => meter.metric('received') + meter.metric('foreign');
+    const [before, began] = [heard(), performance.now()];
+    ours.setRunning(true);
+    await wait(1500);
+    ours.setRunning(false);
+    const bits = (heard() - before) * 512 * 8;
+    const allowed = burst + (rate * (performance.now() - began)) / 1000;
+    expect(bits).toBeLessThan(1.1 * allowed);
+    expect(bits).toBeGreaterThan(0.3 * allowed);
+  },
+  timeout,
+);
+
+test(
+  'a trunk has its VLANs with tags; a limit from a pod is kept; a pod that connects is refused',
+  async () => {
+    await story.startAgent();
+    const rate = 4_000_000;
+    const burst = 400_000;
+    const limited = { runtimeConfig: { bandwidth: { egressRate: rate, egressBurst: burst } } };
+    const [slow, trunk, meter] = [
+      await story.added({ ...limited, vlan: 5 }),
+      await story.added({ trunk: [{ minID: 4, maxID: 5 }] }),
+      await story.added({ vlan: 5 }),
+    ];
+    const otherTrunk = await story.added({ trunk: [{ id: 6 }] });
+    const [ours, heard, tagged, stranger] = [
+      story.sender(slow),
+      story.listening(meter),
+      story.listening(trunk),
+      story.listening(otherTrunk),
+    ];
+    await linksUp(ours, heard, tagged, stranger);
+    const framesOf = (driver: RunningDriver): number => driver.counters['rx_packets'] ?? 0;
+    const began = performance.now();
+    ours.setRunning(true);
+    await wait(1500);
+    ours.setRunning(false);
+    const allowed = burst + (rate * (performance.now() - began)) / 1000;
+    expect(framesOf(heard) * 512 * 8).toBeLessThan(1.1 * allowed);
+    expect(framesOf(heard) * 512 * 8).toBeGreaterThan(0.3 * allowed);
+    expect(framesOf(tagged)).toBeGreaterThan(0);
+    // A tag has four bytes.
+    expect(tagged.counters['rx_bytes']).toBe(framesOf(tagged) * 516);
+    expect(framesOf(stranger)).toBe(0);
+
+    const connects = await node.pod();
+    const refused = await node.cni('ADD', connects, story.network(connects, { podRole: 'client' }));
+    expect(refused).toMatchObject({ code: 1, json: { code: 2 } });
+    expect(refused.json.msg).toContain('expected server for podRole with the switch ovs, got client');
+  },
+  timeout,
+);
+
+test(
+  'ovs-vswitchd, the whole of Open vSwitch and the agent are killed and come back',
+  async () => {
+    const agent = await story.spawnAgent();
+    const [first, second] = [await story.added(), await story.added()];
+    const [ours, theirs] = [story.sender(first), story.echoing(second)];
+    await linksUp(ours, theirs);
+    await exchange(ours, 1000);
+
+    await ovs.killVswitchd();
+    await ours.linkDown();
+    await ovs.startVswitchd();
+    await linksUp(ours, theirs);
+    await exchange(ours, 1000);
+
+    const ended = once(agent, 'exit');
+    agent.kill('SIGKILL');
+    await ended;
+    await exchange(ours, 1000);
+    await story.startAgent();
+
+    // Also with an empty database the ports come back.
+    await ovs.killVswitchd();
+    await ovs.killServer();
+    ovs.forgetDatabase();
+    await ours.linkDown();
+    await ovs.startServer();
+    await ovs.startVswitchd();
+    await linksUp(ours, theirs);
+    await exchange(ours, 1000);
+
+    // And one that somebody has taken away.
+    await ovs.ctl('del-port', portOf(first));
+    await eventually(
+      () => ovs.ports(),
+      (ports) => ports.includes(portOf(first)),
+      'the port again',
+      patience,
+    );
+    await ours.linkUp();
+    await exchange(ours, 1000);
+    expect(ours.metric('corrupted')).toBe(0);
+    await story.deleted(first);
+    await story.deleted(second);
+    expect(await node.traces()).toEqual([]);
+  },
+  timeout,
+);
