@@ -3,6 +3,7 @@
 // What a running agent says of itself: metrics of calls, devices and the switch, readiness that follows the switch, and
 // log lines that name the attachment.
 
+import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import { attachmentPort } from '../../../cni/attachment.ts';
@@ -105,6 +106,20 @@ onNode('metrics', () => {
     expect((await ready(200)).text).toContain('[+]kubelet: registered');
     await until('usvhost_kubelet_registrations_total', {}, 2);
   }, 90_000);
+
+  test('who holds every connection, and asks without end, does not hold up a call', async () => {
+    const { address = '', port: number = 0 } = node.status ?? {};
+    const idle = Array.from({ length: 40 }, () =>
+      connect({ host: address, port: number }).on('error', () => undefined),
+    );
+    const pod = await node.pod();
+    expect((await node.cni('ADD', pod, node.config(pod))).code).toBe(0);
+    for (const socket of idle) socket.destroy();
+    const asked = Array.from({ length: 100 }, () => get('/metrics').catch(() => undefined));
+    expect((await node.cni('DEL', pod, node.config(pod))).code).toBe(0);
+    await Promise.all(asked);
+    expect((await get('/healthz')).status).toBe(200);
+  }, 60_000);
 
   test('a tombstone and what becomes of it are counted', async () => {
     const pod = await node.pod();
