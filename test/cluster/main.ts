@@ -9,6 +9,7 @@ import { main } from '../../scripts/main.ts';
 import { buildCluster } from './binaries.ts';
 import { down, inside, isUp, up } from './cluster.ts';
 import { requireMachine } from './host/requirements.ts';
+import { buildMultusThick } from './multus-thick.ts';
 import { pathsIn, stateDirectory } from './paths.ts';
 import { versions } from './versions.ts';
 
@@ -23,7 +24,8 @@ function say(line: string): void {
 const commands: Readonly<Record<string, (args: readonly string[]) => Promise<number>>> = {
   async build() {
     requireMachine();
-    process.stdout.write(`${await buildCluster(say)}\n`);
+    const directories = [await buildCluster(say), await buildMultusThick(say)];
+    process.stdout.write(directories.map((directory) => `${directory}\n`).join(''));
     return 0;
   },
   async up() {

@@ -13,9 +13,14 @@ const recipe = ['binaries.ts', 'go.ts', 'images.ts', 'one/main.go'];
 
 /** `${XDG_CACHE_HOME:-~/.cache}/usvhost/cluster/<hash>`: the same for the same versions and the same way to build them. */
 export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): string {
+  return cacheOf(recipe, environment);
+}
+
+/** Where the product of `files` and the versions lies. */
+export function cacheOf(files: readonly string[], environment: NodeJS.ProcessEnv = process.env): string {
   const home = environment['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
   const hash = createHash('sha256').update(JSON.stringify(versions));
-  for (const file of recipe) hash.update(readFileSync(join(import.meta.dirname, file)));
+  for (const file of files) hash.update(readFileSync(join(import.meta.dirname, file)));
   return join(home, 'usvhost/cluster', hash.digest('hex').slice(0, 16));
 }
 
