@@ -53,7 +53,9 @@ export async function startCniServer(options: CniServerOptions): Promise<CniServ
     // Every wait on the socket sees its end by itself; this only keeps the event from ending the process.
     socket.on('error', (error) => options.log.info({ error: String(error) }, 'CNI shim connection failed'));
     void serve(socket, options, sockets.size).catch((error: unknown) => {
-      options.log.warn({ err: error }, 'CNI shim refused');
+      // Somebody came, said nothing and went: `usvhost doctor` looks like this whether there is an agent.
+      const onlyLooked = socket.bytesRead === 0 && socket.readableEnded;
+      if (!onlyLooked) options.log.warn({ err: error }, 'CNI shim refused');
       socket.destroy();
     });
   });

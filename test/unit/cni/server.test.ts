@@ -10,17 +10,22 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { KeyedQueue } from '../../../cni/keyed-queue.ts';
 import { type CniServer, startCniServer } from '../../../cni/server.ts';
 import * as wire from '../../../cni/shim-protocol.ts';
+import { probeSocket } from '../../../proto/socket-file.ts';
 import { temporaryRoots } from '../../fakes/temporary-root.ts';
 
 const makeRoot = temporaryRoots();
 let socketPath: string;
 let server: CniServer;
 let warned: PromiseWithResolvers<undefined>;
+let warnings = 0;
 
 async function start(requestMillis = 200): Promise<CniServer> {
   const log = {
     info: () => undefined,
-    warn: () => warned.resolve(undefined),
+    warn: () => {
+      warnings++;
+      warned.resolve(undefined);
+    },
   };
   const handle = async (request: wire.ShimRequest) => ({
     exitCode: 3,
@@ -32,6 +37,7 @@ async function start(requestMillis = 200): Promise<CniServer> {
 
 beforeEach(async () => {
   warned = Promise.withResolvers();
+  warnings = 0;
   socketPath = join(makeRoot(), 'agent.sock');
   server = await start();
 });
@@ -97,6 +103,13 @@ test.each<[string, Buffer]>([
   expect(await talk(bytes)).toHaveLength(0);
   await warned.promise;
   await expectServed();
+});
+
+test('who only looks whether there is an agent is nothing to warn of', async () => {
+  expect(await probeSocket(socketPath)).toBe('live');
+  // Served after that connection.
+  await expectServed();
+  expect(warnings).toBe(0);
 });
 
 test('one call more than the limit is told to try again', async () => {
