@@ -44,7 +44,14 @@ export async function requireBridge(session: Session, options: BridgeOptions): P
   const { bridge, owner } = options;
   const found = await checkBridge(session, options);
   if (found !== undefined) return found;
-  await session.transact(insertBridge(bridge, owner));
+  try {
+    await session.transact(insertBridge(bridge, owner));
+  } catch (error) {
+    // Another ADD, or another agent, may have been faster: of a name there is one bridge.
+    const others = await findBridge(session, bridge);
+    if (others === undefined) throw error;
+    return others;
+  }
   const made = await findBridge(session, bridge);
   if (made !== undefined) return made;
   throw usvFailure('USV_OVS', `the bridge ${bridge} was made and is gone`);

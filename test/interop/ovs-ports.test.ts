@@ -139,10 +139,11 @@ test(
     await ovs.ctl('--no-wait', 'del-br', 'br-kernel');
     const making = client({ bridge: 'br-made', createBridge: true });
     await making.ping();
-    await making.addPort(wanted);
-    expect(await ovs.ports('br-made')).toEqual(['p1']);
+    // Both find no bridge.
+    await Promise.all([making.addPort(wanted), making.addPort({ ...wanted, name: 'p2' })]);
+    expect((await ovs.ports('br-made')).toSorted()).toEqual(['p1', 'p2']);
     expect(await ovs.ctl('get', 'bridge', 'br-made', 'datapath_type')).toBe('netdev');
-    await making.removePort('p1');
+    await Promise.all([making.removePort('p1'), making.removePort('p2')]);
     expect((await ovs.ctl('list-br')).split('\n')).toEqual(['br-made', 'br-usvhost']);
   },
   timeout,
