@@ -67,7 +67,10 @@ export class KubeletRegistrar implements Registrar {
     } finally {
       client.close();
     }
-    this.#registeredWith = kubelet;
+    // Looked at only now: a kubelet that was killed leaves its socket, and the connection may have gone to the next one, which
+    // must not be told twice: it refuses, and Kubernetes 1.37 then takes us no more until it restarts. If on the other hand the
+    // next one came only after the answer, it has removed our own socket before it made this one, and we begin anew.
+    this.#registeredWith = fileIdentity(paths.kubeletSocket);
     log.info({ resource: resourceName, endpoint }, 'registered with the kubelet');
     this.#options.onRegistered?.();
   }

@@ -176,6 +176,8 @@ export class PluginRegistration {
   async #stopServing(): Promise<void> {
     const serving = this.#serving;
     this.#serving = undefined;
+    // Its streams are nobody's concern any more; registering again because of them would tell the kubelet twice.
+    clearTimeout(this.#streamLost);
     this.#options.registrar.forget();
     serving?.plugin.streams.close();
     await serving?.socket.close();

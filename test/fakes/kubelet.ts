@@ -72,6 +72,9 @@ export class FakeKubelet {
   /** When set, Register is refused with this text. */
   refuseWith: string | undefined;
 
+  /** When false, a plugin that registers is accepted and not dialed back. */
+  callsBack = true;
+
   constructor(options: FakeKubeletOptions) {
     this.#paths = hostPaths(options.root);
   }
@@ -126,7 +129,7 @@ export class FakeKubelet {
     if (request.endpoint.includes('/')) return `endpoint ${request.endpoint} is not a base name`;
     if (!/^[^/]+\.[^/]+\/[^/]+$/.test(request.resource_name))
       return `invalid resource name ${request.resource_name}`;
-    this.#connect(request);
+    if (this.callsBack) this.#connect(request);
     return undefined;
   }
 
