@@ -107,8 +107,8 @@ export const errorTable = {
     exit: 1,
   },
   USV_SWITCH_UNREACHABLE: {
-    cause: 'The switch does not answer at its control socket, or has closed the connection of a port.',
-    next: 'Start `usvhost switch` on this node; connections are made again by themselves.',
+    cause: 'The switch of the node does not answer, or has closed the connection of a port.',
+    next: 'Start `usvhost switch`, or Open vSwitch where the agent is set to it; connections are made again by themselves.',
     cni: 11,
     grpc: 'UNAVAILABLE',
     exit: 1,

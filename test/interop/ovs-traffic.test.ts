@@ -3,14 +3,16 @@
 // Frames between pods on the real Open vSwitch: our driver with our driver and with testpmd, VLANs and limits, and each part
 // killed in the middle and back.
 
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect } from '@jest/globals';
 import { checkSwitch } from '../../cli/doctor/node-links.ts';
 import { look } from '../../cli/ports/look.ts';
 import { portLines } from '../../cli/ports/port-line.ts';
-import type { TestNode } from '../contract/cni/node.ts';
+import type { Pod, TestNode } from '../contract/cni/node.ts';
 import { eventually } from '../support/eventually.ts';
 import { needs } from '../support/need.ts';
 import type { RunningOvs } from '../support/ovs.ts';
@@ -19,8 +21,9 @@ import { Testpmd } from '../support/testpmd.ts';
 import { exchange, ourMac, peerMac } from './echo.ts';
 import { linksUp, OvsStory, patience, portOf } from './ovs-story.ts';
 
-const test = needs('ovs-vswitchd-dpdk', 'dpdk-testpmd', 'unshare', 'nsenter', 'ip', 'host-local');
+const test = needs('ovs-vswitchd-dpdk', 'dpdk-testpmd', 'unshare', 'nsenter', 'ip', 'ping', 'host-local');
 const timeout = 180_000;
+const cli = fileURLToPath(new URL('../../cli/usvhost.ts', import.meta.url));
 let story: OvsStory;
 let node: TestNode;
 let ovs: RunningOvs;
@@ -98,6 +101,31 @@ test(
     await story.deleted(first, ipam);
     expect(await ovs.ports()).toEqual([]);
     expect(await node.traces()).toEqual([]);
+  },
+  timeout,
+);
+
+test(
+  'two pods with an interface each and `usvhost dataplane` ping each other',
+  async () => {
+    await story.startAgent();
+    const pods: Pod[] = [];
+    for (const address of ['10.2.0.1/24', '10.2.0.2/24']) {
+      const pod = await story.added({ endpoint: 'tap', ips: [address] });
+      pods.push(pod);
+      const port = `net_virtio_user0,path=${story.placeOf(pod)}`;
+      const command = [process.execPath, cli, 'dataplane', '--port', port];
+      const [program = '', ...rest] = [...node.enterCommand, 'nsenter', `--net=${pod.netns}`, ...command];
+      const dataplane = spawn(program, rest, { stdio: 'ignore' });
+      story.undo.push(async () => {
+        const ended = once(dataplane, 'exit');
+        if (dataplane.kill('SIGKILL')) await ended;
+      });
+    }
+    const ping = ['ping', '-c', '5', '-i', '0.2', '-w', '60', '10.2.0.2'] as const;
+    expect(await pods[0]?.run(...ping)).toMatch(/ [1-9]\d* received/);
+    const found = await look(story.paths);
+    expect(portLines(found).map(({ state }) => state)).toEqual(['up', 'up']);
   },
   timeout,
 );
