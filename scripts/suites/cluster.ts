@@ -20,7 +20,9 @@ async function cluster(command: string, loud: boolean): Promise<boolean> {
 const failure: Outcome = { passed: 0, failed: 1, skipped: {} };
 
 export async function runInCluster(rest: readonly string[]): Promise<Outcome> {
-  const tests = async (): Promise<Outcome> => runJest('cluster', { arguments: rest, oneAtATime: true });
+  // Programs in the node that a failed story could not end would keep jest waiting for them; they go with the node.
+  const options = { arguments: ['--forceExit', ...rest], oneAtATime: true };
+  const tests = async (): Promise<Outcome> => runJest('cluster', options);
   // Where there can be no cluster each test says so, and in one that somebody is using there is nothing to do.
   if (missingPeers(clusterPeers).length > 0 || (await cluster('status', false))) return tests();
   if (!((await cluster('build', true)) && (await cluster('up', true)))) return failure;

@@ -80,10 +80,11 @@ export class Stage {
   async #begin(onUndo: OnUndo): Promise<void> {
     await this.usvhost('install');
     onUndo(async () => this.usvhost('install', '--uninstall'));
-    await this.startSwitch();
+    // What never gets ready has to be ended too.
     onUndo(async () => this.stopSwitch());
-    await this.startAgent();
+    await this.startSwitch();
     onUndo(async () => this.stopAgent());
+    await this.startAgent();
 
     await this.kubectl('create', 'namespace', this.namespace);
     onUndo(async () => this.kubectl('delete', 'namespace', this.namespace, '--wait=false'));
