@@ -8,7 +8,7 @@ import { tree } from './person.ts';
 
 const parts = [
   ...['agent', 'cli', 'cni', 'dataplane', 'device-plugin', 'lib', 'proto', 'switch'],
-  ...['native/index.ts', 'package.json', 'test/fakes'],
+  ...['native/index.ts', 'native/shim-file.ts', 'package.json', 'test/fakes'],
 ];
 
 /** Fills an empty directory and returns the arguments that run its `usvhost`. */
