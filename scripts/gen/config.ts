@@ -27,15 +27,15 @@ const plainFieldSchema = z.object({
   default: z.unknown().optional(),
   description: z.string(),
 });
-/** A list may hold objects, whose fields are plain. */
+/** Fields of an object; none for what is no object. */
+const innerSchema = z.object({
+  properties: z.record(z.string(), plainFieldSchema).default({}),
+  required: z.array(z.string()).default([]),
+});
+/** An object, or a list of objects, whose fields are plain. */
 const fieldSchema = plainFieldSchema.extend({
-  items: z
-    .object({
-      type: z.string(),
-      properties: z.record(z.string(), plainFieldSchema).default({}),
-      required: z.array(z.string()).default([]),
-    })
-    .optional(),
+  ...innerSchema.shape,
+  items: innerSchema.extend({ type: z.string() }).optional(),
 });
 type PlainField = z.output<typeof plainFieldSchema>;
 type Field = z.output<typeof fieldSchema>;
@@ -72,8 +72,10 @@ function page(
 ): string {
   const rows = Object.entries(properties).flatMap(([name, field]) => {
     const variable = `\`${environmentName(role, name)}\``;
-    const inner = Object.entries(field.items?.properties ?? {}).map(([innerName, innerField]) =>
-      row(`${name}[].${innerName}`, `in ${variable}`, innerField, field.items?.required.includes(innerName)),
+    const within = field.items ?? field;
+    const prefix = field.items === undefined ? name : `${name}[]`;
+    const inner = Object.entries(within.properties).map(([innerName, innerField]) =>
+      row(`${prefix}.${innerName}`, `in ${variable}`, innerField, within.required.includes(innerName)),
     );
     return [row(name, variable, field, required.includes(name)), ...inner];
   });
@@ -82,7 +84,7 @@ function page(
 ${generatedNote(`lib/config/${role}.ts`)}
 
 Values come from the defaults, then from the JSON file of \`--config\`, then from the environment, then from flags; each
-weighs more than the one before. In the environment a list is JSON, as in \`[1,2]\`. An unknown field in the file is an
+weighs more than the one before. In the environment lists and objects are JSON, as in \`[1,2]\`. An unknown field in the file is an
 error, USV_CONFIG. [config-${role}.schema.json](config-${role}.schema.json) is the JSON Schema of the file.
 
 | field | environment | kind | default | meaning |
