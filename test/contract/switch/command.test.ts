@@ -113,11 +113,14 @@ describe('a life', () => {
   test('after kill -9 the next one takes over socket and port directories', async () => {
     const paths = hostPaths(newRoot());
     const first = await start(paths);
-    const client = controlClient(paths.switchSocket);
-    await client.addPort({ name: 'pa' });
+    const before = controlClient(paths.switchSocket);
+    await before.addPort({ name: 'pa' });
+    before.close();
     writeFileSync(join(paths.portDir('pa'), 'port.json'), '{}');
     first.child.kill('SIGKILL');
     await first.ended;
+    // A client of its own: the one of before may not have noticed yet that its connection is gone.
+    const client = controlClient(paths.switchSocket);
     const second = run(['--root', paths.root], { USVHOST_SWITCH_MAX_PORTS: '1' });
     await client.ready();
     await client.addPort({ name: 'pa' });
