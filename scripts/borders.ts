@@ -23,6 +23,8 @@ const everything = [
 
 /** Folder → folders it may import from. */
 const allowed: Readonly<Record<string, readonly string[]>> = {
+  // Goes into a manifest as it is.
+  charts: [],
   lib: [],
   native: ['lib'],
   proto: ['lib'],

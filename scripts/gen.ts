@@ -6,6 +6,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import * as chart from './gen/chart.ts';
 import * as config from './gen/config.ts';
 import * as errors from './gen/errors.ts';
 import * as metrics from './gen/metrics.ts';
@@ -13,7 +14,7 @@ import * as portContract from './gen/port-contract.ts';
 import * as proto from './gen/proto.ts';
 import { main, projectRoot } from './main.ts';
 
-const generators = [config, errors, metrics, portContract, proto];
+const generators = [chart, config, errors, metrics, portContract, proto];
 
 /** Folders that hold nothing but generated files. */
 const whollyGenerated = ['proto/gen'];

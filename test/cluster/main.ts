@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { usvError, usvFailure } from '../../lib/errors.ts';
+import { buildHelm } from '../../scripts/helm.ts';
 import { main } from '../../scripts/main.ts';
 import { buildCluster } from './binaries.ts';
 import { down, inside, isUp, up } from './cluster.ts';
@@ -25,7 +26,9 @@ const commands: Readonly<Record<string, (args: readonly string[]) => Promise<num
   async build() {
     requireMachine();
     const directories = [await buildCluster(say), await buildMultusThick(say)];
-    process.stdout.write(directories.map((directory) => `${directory}\n`).join(''));
+    say('building Helm');
+    const files = [...directories, await buildHelm()];
+    process.stdout.write(files.map((file) => `${file}\n`).join(''));
     return 0;
   },
   async up() {

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The Helm chart, rendered without a cluster: what is made of the main sets of values, what no container has, and what is refused.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, expect } from '@jest/globals';
+import { agentConfigSchema } from '../../lib/config/agent.ts';
+import { switchConfigSchema } from '../../lib/config/switch.ts';
+import { buildHelm, chart, helm, render } from '../../scripts/helm.ts';
+import { projectRoot } from '../../scripts/main.ts';
+import { renderManifests } from '../../scripts/manifests.ts';
+import { groupNeeds, needs } from '../support/need.ts';
+import { containersOf, find, objectsOf, podOf } from './chart.ts';
+
+const test = needs('go');
+/** Certificates are others each time, so that snapshots have none of them. */
+const fixed = ['--set=webhook.certificates.source=cert-manager'];
+const slices = [
+  { kind: 'shm', sizeMi: 64, count: 16, directory: '/dev/shm' },
+  { kind: 'hugepages', sizeMi: 64, count: 8 },
+];
+
+/** The main sets of values. */
+const sets: Readonly<Record<string, readonly string[]>> = {
+  default: fixed,
+  chained: [...fixed, '--set=network.mode=chained', '--set-json=network.chained.options={"ifName":"fast0"}'],
+  multus: [...fixed, '--set=network.mode=multus', '--set-json=network.definitions=[{"name":"fast"}]'],
+  ovs: [...fixed, '--set=agent.config.switch=ovs', '--set=agent.config.ovs.database=/run/ovs/db.sock'],
+  metrics: [...fixed, '--set=metrics.podMonitor=true', '--set=metrics.serviceMonitor=true'],
+  hugepages: [...fixed, `--set-json=agent.config.slices=${JSON.stringify(slices)}`],
+};
+
+groupNeeds('go')('the chart', () => {
+  beforeAll(async () => {
+    await buildHelm();
+  }, 900_000);
+
+  test('has nothing that helm lint --strict minds', async () => {
+    const { code, output, errors } = await helm('lint', '--strict', chart);
+    expect({ code, text: output + errors }).toMatchObject({ code: 0 });
+  });
+
+  test('manifests/ is what the chart gives', async () => {
+    for (const [path, content] of Object.entries(await renderManifests()))
+      expect({ path, content: readFileSync(join(projectRoot, path), 'utf8') }).toEqual({ path, content });
+  });
+
+  for (const [name, args] of Object.entries(sets)) {
+    test(`${name}: the objects, and what sets its agent apart`, async () => {
+      const objects = await objectsOf(...args);
+      expect(objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`).sort()).toMatchSnapshot();
+      expect(podOf(find(objects, 'DaemonSet', 'usvhost-agent'))).toMatchSnapshot();
+    });
+
+    test(`${name}: no container has a capability, a privilege or a root that can be written`, async () => {
+      const pods = (await objectsOf(...args)).flatMap((object) => podOf(object) ?? []);
+      expect(pods.length).toBeGreaterThan(2);
+      for (const container of pods.flatMap(containersOf)) {
+        expect(container.securityContext).toEqual({
+          allowPrivilegeEscalation: false,
+          privileged: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ['ALL'] },
+          seccompProfile: { type: 'RuntimeDefault' },
+        });
+        expect(container.resources.limits).toHaveProperty('memory');
+      }
+      for (const pod of pods) {
+        expect(pod).not.toHaveProperty('hostPID');
+        expect(pod).not.toHaveProperty('hostIPC');
+      }
+    });
+  }
+
+  test('only the job that waits for the removal has a token, and it may watch one object', async () => {
+    const objects = await objectsOf(...fixed);
+    const withToken = objects.filter((object) => podOf(object)?.automountServiceAccountToken === true);
+    expect(withToken.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual([
+      'Job usvhost-removal',
+    ]);
+    for (const object of objects) {
+      const pod = podOf(object);
+      if (pod !== undefined) expect(pod.automountServiceAccountToken).toBe(withToken.includes(object));
+    }
+    const roles = objects.filter(({ kind }) => kind.endsWith('Role'));
+    expect(roles.flatMap(({ rules }) => rules)).toEqual([
+      {
+        apiGroups: ['apps'],
+        resources: ['daemonsets'],
+        resourceNames: ['usvhost-removal'],
+        verbs: ['watch'],
+      },
+    ]);
+  });
+
+  test('the files of the daemons are configurations of theirs', async () => {
+    const objects = await objectsOf(...(sets['hugepages'] ?? []), '--set-json=switch.config={"cpus":[2,3]}');
+    const file = (name: string): unknown =>
+      JSON.parse(find(objects, 'ConfigMap', `usvhost-${name}`).data[`${name}.json`] ?? '');
+    expect(agentConfigSchema.parse(file('agent')).slices).toHaveLength(2);
+    expect(switchConfigSchema.parse(file('switch')).cpus).toEqual([2, 3]);
+  });
+
+  test('another configuration of one daemon leaves the other pod as it is', async () => {
+    const before = await objectsOf(...fixed);
+    const after = await objectsOf(...fixed, '--set=switch.config.maxPorts=17');
+    const template = (objects: typeof before, name: string): unknown =>
+      find(objects, 'DaemonSet', name).spec.template;
+    expect(template(after, 'usvhost-agent')).toEqual(template(before, 'usvhost-agent'));
+    expect(template(after, 'usvhost-switch')).not.toEqual(template(before, 'usvhost-switch'));
+  });
+
+  test('the agent has memory for its slices, and the huge pages of theirs', async () => {
+    const objects = await objectsOf(...(sets['hugepages'] ?? []));
+    const agent = podOf(find(objects, 'DaemonSet', 'usvhost-agent'))?.containers[0];
+    expect(agent?.resources.limits).toEqual({ memory: `${256 + 16 * 64}Mi`, 'hugepages-2Mi': `${8 * 64}Mi` });
+  });
+
+  test('auto is multus where its kind is there, else chained, and only then the pods are on the network of the node', async () => {
+    const kinds = async (...args: readonly string[]): Promise<(boolean | undefined)[]> => {
+      const objects = await objectsOf(...fixed, '--set-json=network.definitions=[{"name":"fast"}]', ...args);
+      const agent = podOf(find(objects, 'DaemonSet', 'usvhost-agent'));
+      return [
+        objects.some(({ kind }) => kind === 'NetworkAttachmentDefinition'),
+        agent?.initContainers?.[0]?.args?.includes('--chain=auto'),
+        agent?.hostNetwork,
+      ];
+    };
+    expect(await kinds()).toEqual([false, true, true]);
+    expect(await kinds('--api-versions=k8s.cni.cncf.io/v1')).toEqual([true, false, undefined]);
+    expect(await kinds('--set=network.mode=none')).toEqual([false, false, undefined]);
+  });
+
+  test('the webhook is never asked about the pods of the release, and a cluster without it still makes pods', async () => {
+    const objects = await objectsOf();
+    const [webhook] = find(objects, 'MutatingWebhookConfiguration', 'usvhost-usvhost-webhook').webhooks;
+    expect(webhook).toMatchObject({ failurePolicy: 'Ignore', sideEffects: 'None' });
+    expect(webhook.namespaceSelector.matchExpressions[0].values).toEqual(['usvhost', 'kube-system']);
+    const secret = find(objects, 'Secret', 'usvhost-webhook-tls');
+    expect(webhook.clientConfig.caBundle).toBe(secret.data['ca.crt']);
+  });
+
+  const wrong: Readonly<Record<string, string>> = {
+    'switch.cpus=1': "at '/switch': additional properties 'cpus' not allowed",
+    'agent.config.ports=0': "at '/agent/config/ports': minimum: got 0, want 1",
+    'agent.config.root=/host': "at '/agent/config': additional properties 'root' not allowed",
+    'network.mode=wrong': "at '/network/mode': value must be one of 'auto', 'multus', 'chained', 'none'",
+    'webhook.replicas=two': "at '/webhook/replicas': got string, want integer",
+    'image.digest=sha256:1': "at '/image/digest': 'sha256:1' does not match pattern",
+    'webhook.certificates.source=secret': 'webhook.certificates.secretName: expected the name of a Secret',
+  };
+  for (const [value, message] of Object.entries(wrong)) {
+    test(`${value} is refused in words`, async () => {
+      await expect(render(`--set=${value}`)).rejects.toThrow(message);
+    });
+  }
+});
