@@ -134,11 +134,17 @@ groupNeeds('go')('the chart', () => {
 
   test('the webhook is never asked about the pods of the release, and a cluster without it still makes pods', async () => {
     const objects = await objectsOf();
-    const [webhook] = find(objects, 'MutatingWebhookConfiguration', 'usvhost-usvhost-webhook').webhooks;
-    expect(webhook).toMatchObject({ failurePolicy: 'Ignore', sideEffects: 'None' });
-    expect(webhook.namespaceSelector.matchExpressions[0].values).toEqual(['usvhost', 'kube-system']);
+    const { webhooks } = find(objects, 'MutatingWebhookConfiguration', 'usvhost-usvhost-webhook');
+    expect(webhooks.map(({ clientConfig }) => clientConfig.service.path)).toEqual([
+      '/mutate',
+      '/mutate/force',
+    ]);
     const secret = find(objects, 'Secret', 'usvhost-webhook-tls');
-    expect(webhook.clientConfig.caBundle).toBe(secret.data['ca.crt']);
+    for (const webhook of webhooks) {
+      expect(webhook).toMatchObject({ failurePolicy: 'Ignore', sideEffects: 'None' });
+      expect(webhook.namespaceSelector.matchExpressions[0].values).toEqual(['usvhost', 'kube-system']);
+      expect(webhook.clientConfig.caBundle).toBe(secret.data['ca.crt']);
+    }
   });
 
   const wrong: Readonly<Record<string, string>> = {
