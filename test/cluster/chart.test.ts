@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect } from '@jest/globals';
+import { readConfig } from '../../cni/config.ts';
 import { agentConfigSchema } from '../../lib/config/agent.ts';
 import { switchConfigSchema } from '../../lib/config/switch.ts';
 import { buildHelm, chart, helm, render } from '../../scripts/helm.ts';
@@ -100,6 +101,26 @@ groupNeeds('go')('the chart', () => {
       JSON.parse(find(objects, 'ConfigMap', `usvhost-${name}`).data[`${name}.json`] ?? '');
     expect(agentConfigSchema.parse(file('agent')).slices).toHaveLength(2);
     expect(switchConfigSchema.parse(file('switch')).cpus).toEqual([2, 3]);
+  });
+
+  test('networks are configurations of the plugin, and what their options say wins', async () => {
+    const definitions = [
+      { name: 'fast' },
+      { name: 'other', namespace: 'apps', options: { uid: 7, mtu: 9000 } },
+    ];
+    const multus = [
+      ...fixed,
+      '--set=network.mode=multus',
+      `--set-json=network.definitions=${JSON.stringify(definitions)}`,
+    ];
+    const networks = (await objectsOf(...multus)).filter(
+      ({ kind }) => kind === 'NetworkAttachmentDefinition',
+    );
+    const configurations = networks.map(({ spec }) => readConfig(JSON.parse(spec.config)));
+    expect(configurations).toMatchObject([
+      { name: 'fast', uid: 65_532 },
+      { name: 'other', uid: 7, mtu: 9000 },
+    ]);
   });
 
   test('another configuration of one daemon leaves the other pod as it is', async () => {
