@@ -15,6 +15,7 @@ import type { AgentConfig } from '../lib/config/agent.ts';
 import { usvFailure } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { type HostPaths, hostPaths } from '../lib/names.ts';
+import { StatusServer, type StatusServerOptions } from '../lib/status-server.ts';
 import { Attachments } from './attachments.ts';
 import { Leftovers } from './leftovers.ts';
 import { createAgentMetrics } from './metrics.ts';
@@ -24,7 +25,6 @@ import { PortKeeper } from './port-keeper.ts';
 import { PortStates } from './port-states.ts';
 import { lookAtParts } from './readiness.ts';
 import { startReconciler } from './start-reconciler.ts';
-import { StatusServer, type StatusServerOptions } from './status-server.ts';
 import { writeSwitchChoice } from './switch-file.ts';
 import { Tombstones } from './tombstones.ts';
 

@@ -3,13 +3,7 @@
 // Whether the agent can serve a pod now, part by part, in words. It looks only: nothing here asks anybody or waits.
 
 import type { ResourceState } from '../device-plugin/plugin.ts';
-
-export interface Part {
-  readonly name: string;
-  readonly ready: boolean;
-  /** Why, one line. */
-  readonly why: string;
-}
+import type { Part } from '../lib/parts.ts';
 
 export interface Parts {
   /** Whether the state's database is open. */
@@ -50,14 +44,4 @@ function switchPart(reachable: boolean | undefined): Part {
   if (reachable === true) return { name, ready: true, why: 'reachable' };
   const why = reachable === undefined ? 'not seen yet' : 'does not answer';
   return { name, ready: false, why };
-}
-
-/** One line for each part, as Kubernetes prints them: `[+]state: open`. */
-export function describeParts(parts: readonly Part[]): string {
-  return parts.map(({ name, ready, why }) => `[${ready ? '+' : '-'}]${name}: ${oneLine(why)}\n`).join('');
-}
-
-/** A peer's words may be of any length and have any characters. */
-function oneLine(text: string): string {
-  return text.replaceAll(/[^\x20-\x7e]+/gu, ' ').slice(0, 300);
 }

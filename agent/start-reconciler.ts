@@ -3,8 +3,8 @@
 // The reconciler as the agent runs it: on the real mount table, woken by new tombstones.
 
 import { readFileSync, realpathSync } from 'node:fs';
-import { watchDirectory } from '../device-plugin/directory-watch.ts';
 import type { AgentConfig } from '../lib/config/agent.ts';
+import { watchDirectory } from '../lib/directory-watch.ts';
 import { hostPaths } from '../lib/names.ts';
 import { Reconciler, type ReconcilerOptions } from './reconciler.ts';
 import type { Tombstones } from './tombstones.ts';

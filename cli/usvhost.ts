@@ -16,8 +16,9 @@ import * as doctor from './commands/doctor.ts';
 import * as install from './commands/install.ts';
 import * as ports from './commands/ports.ts';
 import * as switchCommand from './commands/switch.ts';
+import * as webhook from './commands/webhook.ts';
 
-const commands = [switchCommand, agent, dataplane, install, ports, doctor, check, demo];
+const commands = [switchCommand, agent, dataplane, install, ports, doctor, check, webhook, demo];
 
 function createProgram(): Command {
   const program = new Command('usvhost')

@@ -8,13 +8,13 @@
 import { join } from 'node:path';
 import { Server } from '@grpc/grpc-js';
 import { createBackoff } from '../lib/backoff.ts';
+import { type DirectoryWatch, watchDirectory } from '../lib/directory-watch.ts';
 import { UsvhostError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { checkSocketPath } from '../lib/names.ts';
 import { DevicePlugin } from '../proto/load.ts';
 import { fileIdentity } from '../proto/socket-file.ts';
 import { type ServedSocket, serve } from '../proto/unix.ts';
-import { type DirectoryWatch, watchDirectory } from './directory-watch.ts';
 import type { PluginServer } from './server.ts';
 
 /** One of the two ways in which a kubelet comes to know a plugin. */

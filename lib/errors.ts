@@ -212,6 +212,28 @@ export const errorTable = {
     grpc: 'FAILED_PRECONDITION',
     exit: 1,
   },
+  USV_ANNOTATION: {
+    cause:
+      'A pod was refused: one of its annotations for usvhost, or the number of its ports, cannot be had.',
+    next: 'Correct what the message names and create the pod again; the page on the webhook lists the annotations.',
+    cni: 130,
+    grpc: 'INVALID_ARGUMENT',
+    exit: 1,
+  },
+  USV_REVIEW: {
+    cause: 'What came to the webhook is no AdmissionReview (v1) of a pod, too large, or not sent in time.',
+    next: 'Send only reviews to the webhook; if the API server sent this, compare its version with the webhook configuration.',
+    cni: 131,
+    grpc: 'INVALID_ARGUMENT',
+    exit: 1,
+  },
+  USV_CERTIFICATE: {
+    cause: 'The certificate of the webhook or its key cannot be read, or the two do not belong together.',
+    next: 'Correct the files named in the message; they are read again when they change, and the pair before is served until then.',
+    cni: 132,
+    grpc: 'FAILED_PRECONDITION',
+    exit: 1,
+  },
   USV_DEVICE_UNKNOWN: {
     cause: 'The device that a pod should hold was not allocated by this node, or is not named.',
     next: 'Request usvhost.io/port in the pod and let Multus pass the device id, or set deviceID.',

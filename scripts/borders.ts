@@ -19,6 +19,7 @@ const everything = [
   'scripts',
   'switch',
   'test',
+  'webhook',
 ];
 
 /** Folder → folders it may import from. */
@@ -34,6 +35,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   // native/shim-file.ts alone, the name of a program; the addon is not loaded by the agent.
   'device-plugin': ['lib', 'native', 'proto'],
   agent: ['cni', 'device-plugin', 'lib', 'proto'],
+  webhook: ['lib'],
   scripts: ['lib'],
   bench: everything,
   cli: everything,

@@ -3,7 +3,7 @@
 // The conformance check of a port's directory: from the directory itself to what the back-end offers, each in words. It
 // changes nothing; it connects to the socket for the length of two questions.
 
-import { lstatSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, lstatSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { errnoOf } from '../../lib/errno.ts';
 import { protocolFeatures, version1Bit, virtioFeatures } from '../../lib/feature-names.ts';
@@ -16,6 +16,8 @@ import { checkPortJson } from './port-json.ts';
 export interface PortCheck {
   readonly directory: string;
   readonly conforms: boolean;
+  /** A driver has the port. Where the pod listens: its driver is there. */
+  readonly connected: boolean;
   readonly findings: readonly Finding[];
   /** Of the back-end, by name, when it answered. */
   readonly offers?: { readonly virtio: readonly string[]; readonly protocol: readonly string[] };
@@ -32,9 +34,9 @@ export interface CheckOptions {
 
 /** Checks the directory of one port, in its pod or on the node. */
 export async function checkPort(given: string, options: CheckOptions = {}): Promise<PortCheck> {
-  const directory = resolve(given);
+  const directory = onlyPortOf(resolve(given));
   const place = checkDirectory(directory);
-  if (place.state === 'wrong') return { directory, conforms: false, findings: [place] };
+  if (place.state === 'wrong') return { directory, conforms: false, connected: false, findings: [place] };
   const socketPath = join(directory, 'vhost.sock');
   const { findings: document, contract } = checkPortJson(directory);
   const listens = contract?.podRole === 'server';
@@ -51,10 +53,19 @@ export async function checkPort(given: string, options: CheckOptions = {}): Prom
   return {
     directory,
     conforms: findings.every(({ state }) => state !== 'wrong'),
+    connected: listens ? socket.state === 'ok' : backEnd?.busy === true,
     findings,
     ...(backEnd?.offers === undefined ? {} : { offers: backEnd.offers }),
     ...(contract === undefined ? {} : { devargs: devargs(socketPath, contract) }),
   };
+}
+
+/** The mount point of a pod with one port means that port, as it does for a driver. */
+function onlyPortOf(directory: string): string {
+  if (existsSync(join(directory, 'port.json'))) return directory;
+  const ports = globSync('*/port.json', { cwd: directory });
+  const [only] = ports;
+  return only === undefined || ports.length > 1 ? directory : join(directory, dirname(only));
 }
 
 function devargs(path: string, { mac, queueSize, podRole }: PortContract): string {
@@ -98,6 +109,8 @@ function checkSocket(path: string, listens: boolean): Finding {
 
 interface BackEnd {
   readonly findings: readonly Finding[];
+  /** Another front-end has the port. */
+  readonly busy?: boolean;
   readonly offers?: PortCheck['offers'];
 }
 
@@ -107,7 +120,7 @@ async function checkBackEnd(path: string, millis = 5000): Promise<BackEnd> {
   switch (answer.kind) {
     case 'busy': {
       const todo = 'stop the driver of the port to see what the back-end offers';
-      return { findings: [note(what, 'in use: it has a driver and takes no second one', todo)] };
+      return { busy: true, findings: [note(what, 'in use: it has a driver and takes no second one', todo)] };
     }
     case 'unreachable': {
       const denied = answer.errno === 'EACCES' || answer.errno === 'EPERM';

@@ -7,12 +7,14 @@ import { agentConfigSchema } from '../../lib/config/agent.ts';
 import { dataplaneConfigSchema } from '../../lib/config/dataplane.ts';
 import { environmentName } from '../../lib/config/load.ts';
 import { switchConfigSchema } from '../../lib/config/switch.ts';
+import { webhookConfigSchema } from '../../lib/config/webhook.ts';
 import { generatedNote, type Output } from './output.ts';
 
 const roles = {
   agent: agentConfigSchema,
   dataplane: dataplaneConfigSchema,
   switch: switchConfigSchema,
+  webhook: webhookConfigSchema,
 } as const;
 
 /** The part of JSON Schema that our schemas use. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { expect, test } from '@jest/globals';
-import { describeParts, lookAtParts, type Parts } from '../../../agent/readiness.ts';
+import { lookAtParts, type Parts } from '../../../agent/readiness.ts';
+import { describeParts } from '../../../lib/parts.ts';
 
 const resource = {
   resource: 'usvhost.io/port',

@@ -11,7 +11,7 @@ import { describe, expect, test } from '@jest/globals';
 
 const launcher = fileURLToPath(new URL('../../../cli/usvhost', import.meta.url));
 
-const commands = ['switch', 'agent', 'dataplane', 'install', 'ports', 'doctor', 'check', 'demo'];
+const commands = ['switch', 'agent', 'dataplane', 'install', 'ports', 'doctor', 'check', 'webhook', 'demo'];
 
 interface Result {
   readonly status: number | null;

@@ -4,7 +4,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { findingLines } from '../../../../cli/check/finding.ts';
 import { largestDocument } from '../../../../cli/check/port-json.ts';
@@ -62,6 +62,14 @@ test('a port that conforms', async () => {
 test('a port in use is no fault', async () => {
   const result = await check(await port({}, (socket) => socket.destroy()));
   expect([result.conforms, only(result, 'note')]).toEqual([true, ['back-end']]);
+});
+
+test('whether a port has a driver, from its mount point too', async () => {
+  expect(await check(await port())).toMatchObject({ conforms: true, connected: false });
+  const used = await port({}, (socket) => socket.destroy());
+  expect(await check(used)).toMatchObject({ conforms: true, connected: true });
+  expect(await check(dirname(used))).toMatchObject({ directory: used, conforms: true, connected: true });
+  expect(await check(join(used, 'none'))).toMatchObject({ conforms: false, connected: false });
 });
 
 test('from the node the directory has the name of the port, and the tap cannot be seen', async () => {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The HTTP side of the agent for people and probes: /metrics, /healthz, /readyz. Whoever reaches the port may read them
+// The HTTP side of a daemon for people and probes: /metrics, /healthz, /readyz. Whoever reaches the port may read them
 // and nothing else, so: bounded in connections, time and work, one request a connection, and no byte of a request is
-// ever sent back. A port that is not to be had is tried again; pods do not depend on it.
+// ever sent back. A port that is not to be had is tried again; the daemon's work does not depend on it.
 
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createBackoff } from '../lib/backoff.ts';
-import { errnoOf } from '../lib/errno.ts';
-import { type UsvhostError, usvError } from '../lib/errors.ts';
-import type { Logger } from '../lib/log.ts';
-import { describeParts, type Part } from './readiness.ts';
+import { createBackoff } from './backoff.ts';
+import { errnoOf } from './errno.ts';
+import { type UsvhostError, usvError } from './errors.ts';
+import type { Logger } from './log.ts';
+import { describeParts, type Part } from './parts.ts';
 
 export interface StatusServerOptions {
   readonly address: string;
@@ -152,7 +152,7 @@ export class StatusServer {
       return { status: 200, type: metrics.contentType, body: await this.#collect() };
     } catch (error) {
       log.error({ err: error }, 'metrics cannot be collected');
-      return plain(500, 'the log of the agent says why\n');
+      return plain(500, 'the log says why\n');
     }
   }
 

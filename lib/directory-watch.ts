@@ -6,7 +6,7 @@
 
 import { type FSWatcher, lstatSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
-import { errnoOf } from '../lib/errno.ts';
+import { errnoOf } from './errno.ts';
 
 export interface DirectoryWatch {
   close(): void;

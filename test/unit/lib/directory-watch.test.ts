@@ -6,7 +6,7 @@ import { EventEmitter, once } from 'node:events';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { type DirectoryWatch, watchDirectory } from '../../../device-plugin/directory-watch.ts';
+import { type DirectoryWatch, watchDirectory } from '../../../lib/directory-watch.ts';
 import { temporaryRoots } from '../../fakes/temporary-root.ts';
 
 const newRoot = temporaryRoots();

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
-import { StatusServer, type StatusServerOptions } from '../../../agent/status-server.ts';
+import { StatusServer, type StatusServerOptions } from '../../../lib/status-server.ts';
 import { eventually } from '../../support/eventually.ts';
 
 let server: StatusServer | undefined;
@@ -82,7 +82,7 @@ test('a collection that fails is 500 without the reason', async () => {
   const text = () => Promise.reject(new Error('secret'));
   const base = `http://127.0.0.1:${portOf(await start({ metrics: { contentType: 'text/plain', text } }))}`;
   const answer = await fetch(`${base}/metrics`);
-  expect([answer.status, await answer.text()]).toEqual([500, 'the log of the agent says why\n']);
+  expect([answer.status, await answer.text()]).toEqual([500, 'the log says why\n']);
   expect(lines.some(({ level }) => level === 50)).toBe(true);
 });
 
