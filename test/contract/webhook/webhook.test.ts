@@ -226,7 +226,7 @@ test('a body of 3 MiB is read, and one byte more is not', async () => {
 });
 
 test('who is slow is sent away, and others are served meanwhile', async () => {
-  const { address } = await started({ requestMillis: 300 });
+  const { address } = await started({ requestMillis: 1500 });
   const tcp = connectTcp({ host: '127.0.0.1', port: address.port });
   const silent = connect({ host: '127.0.0.1', port: address.port, rejectUnauthorized: false });
   const half = connect({ host: '127.0.0.1', port: address.port, rejectUnauthorized: false });
