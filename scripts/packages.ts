@@ -44,6 +44,7 @@ export const peers = {
   cmake: { package: 'cmake', ...program('cmake') },
   'ninja or make': { package: 'ninja-build', ...program('ninja', 'make') },
   flock: { package: 'util-linux', ...program('flock') },
+  strip: { package: 'binutils', ...program('strip') },
   bash: { package: 'bash', ...program('bash') },
   unshare: { package: 'util-linux', ...program('unshare') },
   nsenter: { package: 'util-linux', ...program('nsenter') },

@@ -5,8 +5,9 @@
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { usvFailure } from '../../lib/errors.ts';
+import { copyInto, copyLibrariesOf } from '../../scripts/image/libraries.ts';
 import { findProgram } from '../../scripts/packages.ts';
-import { copyInto, copyLibrariesOf, importImage } from './import-image.ts';
+import { importImage } from './import-image.ts';
 
 export const dpdkImage = 'usvhost.test/dpdk:1';
 

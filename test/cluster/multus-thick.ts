@@ -6,10 +6,11 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { run } from '../../cli/demo/process.ts';
+import { writeImage } from '../../scripts/image/archive.ts';
 import { eventually } from '../support/eventually.ts';
 import { inside } from './cluster.ts';
 import { download, go, type Say } from './go.ts';
-import { writeBusybox, writeImage } from './images.ts';
+import { writeBusybox } from './images.ts';
 import { importArchive } from './import-image.ts';
 import { cniDirectory } from './names.ts';
 import { cacheOf } from './paths.ts';
@@ -31,7 +32,12 @@ const manifestFile = 'manifest.yml';
 
 /** Returns the directory with the image and the manifest; at once when it is there already. */
 export async function buildMultusThick(say: Say): Promise<string> {
-  const directory = cacheOf([basename(import.meta.filename), 'go.ts', 'images.ts']);
+  const directory = cacheOf([
+    basename(import.meta.filename),
+    'go.ts',
+    'images.ts',
+    '../../scripts/image/archive.ts',
+  ]);
   if (existsSync(directory)) return directory;
   say('compiling Multus (thick)');
   mkdirSync(dirname(directory), { recursive: true });
@@ -47,7 +53,7 @@ export async function buildMultusThick(say: Say): Promise<string> {
       const args = ['build', '-v', '-ldflags=-s -w', '-o', join(bin, name), `./cmd/${command}`];
       await go(args, { in: source, say });
     }
-    writeImage({ name: image, root }, join(partial, imageFile));
+    writeImage({ name: image, layers: [root] }, join(partial, imageFile));
     rmSync(root, { recursive: true });
     const manifest = readFileSync(join(source, 'deployments/multus-daemonset-thick.yml'), 'utf8');
     writeFileSync(join(partial, manifestFile), manifest.replaceAll(upstreamImage, image));

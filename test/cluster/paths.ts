@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { versions } from './versions.ts';
 
 /** What decides how the cache looks, besides the versions. */
-const recipe = ['binaries.ts', 'go.ts', 'images.ts', 'one/main.go'];
+const recipe = ['binaries.ts', 'go.ts', 'images.ts', '../../scripts/image/archive.ts', 'one/main.go'];
 
 /** `${XDG_CACHE_HOME:-~/.cache}/usvhost/cluster/<hash>`: the same for the same versions and the same way to build them. */
 export function cacheDirectory(environment: NodeJS.ProcessEnv = process.env): string {
