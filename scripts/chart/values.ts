@@ -7,6 +7,7 @@ import * as z from 'zod';
 import * as mini from 'zod/mini';
 import { agentConfigSchema } from '../../lib/config/agent.ts';
 import { switchConfigSchema } from '../../lib/config/switch.ts';
+import { webhookConfigSchema } from '../../lib/config/webhook.ts';
 
 const absolutePath = z.string().regex(/^\/[^\s]*$/);
 const dnsLabel = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
@@ -132,9 +133,13 @@ const webhook = z
   .strictObject({
     enabled: z.boolean().default(true).describe('whether pods can ask for ports by annotation'),
     replicas: z.int().min(1).max(100).default(2).describe('pods of its Deployment'),
-    config: passedOn(
-      'fields of its configuration; those about image, ports and networks follow from other values if not given',
-    ),
+    config: mini
+      ._default(mini.partial(webhookConfigSchema), {})
+      .check(
+        mini.describe(
+          'fields of docs/config-webhook.md; those about image, ports and networks follow from other values if not given',
+        ),
+      ),
     excludedNamespaces: z
       .array(dnsLabel)
       .default(['kube-system'])
