@@ -8,6 +8,7 @@ import { beforeAll, expect } from '@jest/globals';
 import { readConfig } from '../../cni/config.ts';
 import { agentConfigSchema } from '../../lib/config/agent.ts';
 import { switchConfigSchema } from '../../lib/config/switch.ts';
+import { webhookConfigSchema } from '../../lib/config/webhook.ts';
 import { buildHelm, chart, helm, render } from '../../scripts/helm.ts';
 import { projectRoot } from '../../scripts/main.ts';
 import { renderManifests } from '../../scripts/manifests.ts';
@@ -101,6 +102,7 @@ groupNeeds('go')('the chart', () => {
       JSON.parse(find(objects, 'ConfigMap', `usvhost-${name}`).data[`${name}.json`] ?? '');
     expect(agentConfigSchema.parse(file('agent')).slices).toHaveLength(2);
     expect(switchConfigSchema.parse(file('switch')).cpus).toEqual([2, 3]);
+    expect(webhookConfigSchema.parse(file('webhook')).image).toMatch(/^usvhost:/);
   });
 
   test('networks are configurations of the plugin, and what their options say wins', async () => {
