@@ -15,7 +15,8 @@ import type { AgentConfig } from '../lib/config/agent.ts';
 import { usvFailure } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { type HostPaths, hostPaths } from '../lib/names.ts';
-import { StatusServer, type StatusServerOptions } from '../lib/status-server.ts';
+import { runUntil } from '../lib/run-until.ts';
+import { startStatus } from '../lib/status-server.ts';
 import { Attachments } from './attachments.ts';
 import { Leftovers } from './leftovers.ts';
 import { createAgentMetrics } from './metrics.ts';
@@ -170,20 +171,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
   }
 }
 
-async function startStatus(
-  { metricsAddress: address, metricsPort: port }: AgentConfig,
-  deps: Pick<StatusServerOptions, 'metrics' | 'look' | 'log'>,
-): Promise<StatusServer | undefined> {
-  if (address === null) return undefined;
-  const status = new StatusServer({ address, port, ...deps });
-  await status.start();
-  return status;
-}
-
 /** Runs the agent until `stop` is aborted; what `usvhost agent` does after reading its configuration. */
 export async function runAgent(config: AgentConfig, deps: AgentDeps, stop: AbortSignal): Promise<void> {
-  const daemon = await startAgent(config, deps);
-  if (!stop.aborted)
-    await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
-  await daemon.close();
+  await runUntil(stop, await startAgent(config, deps));
 }

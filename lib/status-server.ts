@@ -10,8 +10,9 @@ import type { AddressInfo } from 'node:net';
 import { createBackoff } from './backoff.ts';
 import { errnoOf } from './errno.ts';
 import { type UsvhostError, usvError } from './errors.ts';
+import { type Page, plain, readiness, send } from './http-page.ts';
 import type { Logger } from './log.ts';
-import { describeParts, type Part } from './parts.ts';
+import type { Part } from './parts.ts';
 
 export interface StatusServerOptions {
   readonly address: string;
@@ -30,14 +31,6 @@ const maxConnections = 32;
 const maxHeaderBytes = 8192;
 /** Metrics are collected at most once in this time, however many ask. */
 const freshMillis = 500;
-
-interface Page {
-  readonly status: number;
-  readonly type: string;
-  readonly body: string;
-}
-
-const plain = (status: number, body: string): Page => ({ status, type: 'text/plain; charset=utf-8', body });
 
 export class StatusServer {
   readonly #options: StatusServerOptions;
@@ -122,28 +115,15 @@ export class StatusServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { status, type, body } = await this.#page(request);
-    response.writeHead(status, {
-      'content-type': type,
-      'content-length': Buffer.byteLength(body),
-      'x-content-type-options': 'nosniff',
-      'cache-control': 'no-store',
-      connection: 'close',
-    });
-    response.end(request.method === 'HEAD' ? undefined : body);
+    send(await this.#page(request), { request, response, last: true });
   }
 
   async #page({ method, url }: IncomingMessage): Promise<Page> {
     if (method !== 'GET' && method !== 'HEAD') return plain(405, 'only GET and HEAD\n');
     if (url === '/healthz') return plain(200, 'ok\n');
-    if (url === '/readyz') return this.#readiness();
+    if (url === '/readyz') return readiness(this.#options.look());
     if (url === '/metrics') return this.#metrics();
     return plain(404, 'there are /metrics, /healthz and /readyz\n');
-  }
-
-  #readiness(): Page {
-    const parts = this.#options.look();
-    return plain(parts.every(({ ready }) => ready) ? 200 : 503, describeParts(parts));
   }
 
   async #metrics(): Promise<Page> {
@@ -162,6 +142,20 @@ export class StatusServer {
       this.#collected = { at: now, text: this.#options.metrics.text() };
     return this.#collected.text;
   }
+}
+
+/** A server where a configuration wants one; undefined where its address is null. */
+export async function startStatus(
+  {
+    metricsAddress: address,
+    metricsPort: port,
+  }: { readonly metricsAddress: string | null; readonly metricsPort: number },
+  deps: Pick<StatusServerOptions, 'metrics' | 'look' | 'log'>,
+): Promise<StatusServer | undefined> {
+  if (address === null) return undefined;
+  const status = new StatusServer({ address, port, ...deps });
+  await status.start();
+  return status;
 }
 
 function refusal({ address, port }: StatusServerOptions, cause: unknown): UsvhostError {

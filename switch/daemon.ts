@@ -9,6 +9,7 @@ import type { SwitchConfig } from '../lib/config/switch.ts';
 import { usvFailure } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { type HostPaths, hostPaths } from '../lib/names.ts';
+import { runUntil } from '../lib/run-until.ts';
 import type { SwitchEvent, SwitchOptions } from '../native/index.ts';
 import type { Port } from '../proto/gen/usvhost/switch/v1/Port.ts';
 import { Switch } from '../proto/load.ts';
@@ -110,8 +111,5 @@ function nativeOptions(config: SwitchConfig, paths: HostPaths): SwitchOptions {
 
 /** Runs the switch until `stop` is aborted; what `usvhost switch` does after reading its configuration. */
 export async function runSwitch(config: SwitchConfig, deps: SwitchDeps, stop: AbortSignal): Promise<void> {
-  const daemon = await startSwitch(config, deps);
-  if (!stop.aborted)
-    await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
-  await daemon.close();
+  await runUntil(stop, await startSwitch(config, deps));
 }

@@ -7,7 +7,8 @@ import type { AddressInfo } from 'node:net';
 import type { WebhookConfig } from '../lib/config/webhook.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Part } from '../lib/parts.ts';
-import { StatusServer, type StatusServerOptions } from '../lib/status-server.ts';
+import { runUntil } from '../lib/run-until.ts';
+import { startStatus } from '../lib/status-server.ts';
 import { type Pair, watchPair } from './certificate.ts';
 import { createWebhookMetrics } from './metrics.ts';
 import { review } from './review.ts';
@@ -84,20 +85,7 @@ export async function startWebhook(config: WebhookConfig, deps: WebhookDeps): Pr
   }
 }
 
-async function startStatus(
-  { metricsAddress: address, metricsPort: port }: WebhookConfig,
-  deps: Pick<StatusServerOptions, 'metrics' | 'look' | 'log'>,
-): Promise<StatusServer | undefined> {
-  if (address === null) return undefined;
-  const status = new StatusServer({ address, port, ...deps });
-  await status.start();
-  return status;
-}
-
 /** Runs the webhook until `stop` is aborted; what `usvhost webhook` does after reading its configuration. */
 export async function runWebhook(config: WebhookConfig, deps: WebhookDeps, stop: AbortSignal): Promise<void> {
-  const daemon = await startWebhook(config, deps);
-  if (!stop.aborted)
-    await new Promise<void>((resolve) => stop.addEventListener('abort', () => resolve(), { once: true }));
-  await daemon.close();
+  await runUntil(stop, await startWebhook(config, deps));
 }

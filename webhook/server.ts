@@ -9,8 +9,9 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { errnoOf } from '../lib/errno.ts';
 import { UsvhostError, usvError } from '../lib/errors.ts';
+import { type Page, plain, readiness, send } from '../lib/http-page.ts';
 import type { Logger } from '../lib/log.ts';
-import { describeParts, type Part } from '../lib/parts.ts';
+import type { Part } from '../lib/parts.ts';
 import type { Pair } from './certificate.ts';
 import type { Review } from './review.ts';
 
@@ -35,13 +36,6 @@ const maxConnections = 256;
 /** Longer than the API server keeps an idle connection (90 s), so that it is never closed under a request. */
 const keepAliveMillis = 120_000;
 
-interface Page {
-  readonly status: number;
-  readonly type: string;
-  readonly body: string;
-}
-
-const plain = (status: number, body: string): Page => ({ status, type: 'text/plain; charset=utf-8', body });
 const reviewPaths: Readonly<Record<string, { readonly forced: boolean }>> = {
   '/mutate': { forced: false },
   '/mutate/force': { forced: true },
@@ -116,16 +110,9 @@ export class WebhookServer {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { status, type, body } = await this.#page(request);
-    response.writeHead(status, {
-      'content-type': type,
-      'content-length': Buffer.byteLength(body),
-      'x-content-type-options': 'nosniff',
-      'cache-control': 'no-store',
-      // What is left of a request that was not read has no place before another one.
-      ...(request.complete ? {} : { connection: 'close' }),
-    });
-    response.end(request.method === 'HEAD' ? undefined : body);
+    const page = await this.#page(request);
+    // What is left of a request that was not read has no place before another one.
+    send(page, { request, response, last: !request.complete });
   }
 
   async #page(request: IncomingMessage): Promise<Page> {
@@ -141,8 +128,7 @@ export class WebhookServer {
       return plain(404, 'there are /mutate, /mutate/force, /healthz and /readyz\n');
     if (method !== 'GET' && method !== 'HEAD') return plain(405, 'only GET and HEAD\n');
     if (path === '/healthz') return plain(200, 'ok\n');
-    const parts = this.#options.look();
-    return plain(parts.every(({ ready }) => ready) ? 200 : 503, describeParts(parts));
+    return readiness(this.#options.look());
   }
 
   async #review(request: IncomingMessage, forced: boolean): Promise<Page> {

@@ -5,6 +5,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import { stopSignal } from '../stop-signal.ts';
 
 const examples = `
 Examples:
@@ -45,8 +46,5 @@ async function run({ config: file, ...flags }: Flags): Promise<void> {
   ]);
   const config = loadConfig(agentConfigSchema, { role: 'agent', file, env: process.env, flags });
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  const stop = new AbortController();
-  // Once each: a second signal ends the process at once.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  await runAgent(config, { log: createLogger('agent'), bootId }, stop.signal);
+  await runAgent(config, { log: createLogger('agent'), bootId }, stopSignal());
 }

@@ -4,6 +4,7 @@
 // before the command is chosen, so that --help needs no compiler.
 
 import type { Command } from 'commander';
+import { stopSignal } from '../stop-signal.ts';
 
 const examples = `
 Ports are device arguments, as DPDK writes them or as the RFC of 2015 did. A directory as path means vhost.sock in it:
@@ -71,11 +72,8 @@ async function run({ config: file, ...flags }: Flags): Promise<void> {
     import('../../dataplane/daemon.ts'),
   ]);
   const config = loadConfig(dataplaneConfigSchema, { role: 'dataplane', file, env: process.env, flags });
-  const stop = new AbortController();
-  // Once each: a second signal ends the process at once.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   const onReport = (report: object): void => {
     process.stdout.write(`${JSON.stringify(report)}\n`);
   };
-  await runDataplane(config, { log: createLogger('dataplane'), onReport }, stop.signal);
+  await runDataplane(config, { log: createLogger('dataplane'), onReport }, stopSignal());
 }

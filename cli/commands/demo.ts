@@ -6,6 +6,7 @@
 import { writeSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { usvFailure } from '../../lib/errors.ts';
+import { stopSignal } from '../stop-signal.ts';
 
 const examples = `
 Examples:
@@ -47,17 +48,16 @@ async function outside({ json = false, seconds }: Flags): Promise<void> {
     import('../demo/node.ts'),
     import('../demo/document.ts'),
   ]);
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort());
+  const stop = stopSignal('SIGHUP');
   const args = ['--seconds', String(seconds), ...(json ? ['--json'] : [])];
   const { code, document, leftovers } = await runInSandbox(
     (root) => usvhostCommand('demo', '--inside', root, ...args),
-    stop.signal,
+    stop,
   );
   if (leftovers.length > 0) {
     throw usvFailure('USV_INTERNAL', `expected nothing of the demo to be left, got ${leftovers.join('; ')}`);
   }
-  if (stop.signal.aborted) process.exitCode = interruptedStatus;
+  if (stop.aborted) process.exitCode = interruptedStatus;
   else if (code !== 0 || document === '') process.exitCode = code === 0 ? 1 : code;
   else {
     const { table, ...result } = insideDocumentSchema.parse(JSON.parse(document));

@@ -4,6 +4,7 @@
 
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Command } from 'commander';
+import { stopSignal } from '../stop-signal.ts';
 
 const examples = `
 Examples:
@@ -39,12 +40,11 @@ async function run({ root, watch = false, json = false }: Flags): Promise<void> 
     import('../ports/port-line.ts'),
   ]);
   const paths = hostPaths(root);
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  const stop = stopSignal();
   let before = await look(paths);
   for (;;) {
-    await wait(before.stepMillis, undefined, { signal: stop.signal }).catch(() => undefined);
-    if (stop.signal.aborted) return;
+    await wait(before.stepMillis, undefined, { signal: stop }).catch(() => undefined);
+    if (stop.aborted) return;
     const now = await look(paths);
     const lines = portLines(now, before);
     const clear = watch && process.stdout.isTTY ? '\x1b[H\x1b[2J' : '';

@@ -5,6 +5,7 @@
 
 import type { Command } from 'commander';
 import { usvError } from '../../lib/errors.ts';
+import { stopSignal } from '../stop-signal.ts';
 
 const examples = `
 Examples:
@@ -65,12 +66,9 @@ async function run({ config: file, ...flags }: Flags): Promise<void> {
       import('../../native/index.ts'),
     ]);
   const config = loadConfig(switchConfigSchema, { role: 'switch', file, env: process.env, flags });
-  const stop = new AbortController();
-  // Once each: a second signal ends the process at once.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   await runSwitch(
     config,
     { log: createLogger('switch'), createNative: (options, onEvent) => new NativeSwitch(options, onEvent) },
-    stop.signal,
+    stopSignal(),
   );
 }

@@ -4,6 +4,7 @@
 // before the command is chosen.
 
 import type { Command } from 'commander';
+import { stopSignal } from '../stop-signal.ts';
 
 const examples = `
 Examples:
@@ -46,8 +47,5 @@ async function run({ config: file, ...flags }: Flags): Promise<void> {
     import('../../webhook/daemon.ts'),
   ]);
   const config = loadConfig(webhookConfigSchema, { role: 'webhook', file, env: process.env, flags });
-  const stop = new AbortController();
-  // Once each: a second signal ends the process at once.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  await runWebhook(config, { log: createLogger('webhook') }, stop.signal);
+  await runWebhook(config, { log: createLogger('webhook') }, stopSignal());
 }
