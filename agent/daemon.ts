@@ -18,6 +18,7 @@ import { type HostPaths, hostPaths } from '../lib/names.ts';
 import { runUntil } from '../lib/run-until.ts';
 import { startStatus } from '../lib/status-server.ts';
 import { Attachments } from './attachments.ts';
+import { Holdings } from './holdings.ts';
 import { Leftovers } from './leftovers.ts';
 import { createAgentMetrics } from './metrics.ts';
 import { isNamespaceGone } from './namespaces.ts';
@@ -28,6 +29,7 @@ import { lookAtParts } from './readiness.ts';
 import { startReconciler } from './start-reconciler.ts';
 import { writeSwitchChoice } from './switch-file.ts';
 import { Tombstones } from './tombstones.ts';
+import { Traffic } from './traffic.ts';
 
 export interface AgentDeps {
   readonly log: Logger;
@@ -102,13 +104,18 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     };
     const tombstones = new Tombstones(paths.tombstonesDir, log);
     const leftovers = new Leftovers({ cni: cniDeps, store, tombstones, queue, observer: metrics.cleanup });
+    const holdings = new Holdings();
     const reconciler = startReconciler(config, {
       store,
       tombstones,
       leftovers,
       queue,
       switchPorts: nodeSwitch,
-      listPods: () => podResources.listPods(),
+      listPods: async () => {
+        const pods = await podResources.listPods();
+        holdings.take(pods);
+        return pods;
+      },
       log,
       observer: metrics.cleanup,
     });
@@ -141,18 +148,24 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     });
     undo.push(() => server.close());
     const switchReachable = (): boolean | undefined => keeper.reachable;
-    metrics.connect({ store, tombstones, plugin, ports, switchReachable: () => switchReachable() === true });
-    const status = await startStatus(config, {
-      log,
-      metrics,
-      look: () =>
-        lookAtParts({
-          stateOpen: () => store.isOpen,
-          cniPresent: () => server.present(),
-          resources: () => plugin.resources(),
-          switchReachable,
-        }),
+    const look = () =>
+      lookAtParts({
+        stateOpen: () => store.isOpen,
+        cniPresent: () => server.present(),
+        resources: () => plugin.resources(),
+        switchReachable,
+      });
+    metrics.connect({
+      store,
+      tombstones,
+      plugin,
+      ports,
+      switchReachable: () => switchReachable() === true,
+      parts: look,
+      holdings,
+      traffic: new Traffic({ read: () => nodeSwitch.counters(), log }),
     });
+    const status = await startStatus(config, { log, metrics, look });
     undo.push(() => status?.close());
     log.info({ socket: paths.agentSocket, attachments: store.list().length }, 'agent is listening');
     return {

@@ -10,10 +10,13 @@ import type { RunningDevicePlugin } from '../device-plugin/plugin.ts';
 import type { PluginObserver } from '../device-plugin/server.ts';
 import { agentMetricTable } from '../lib/agent-metrics.ts';
 import { Metrics, type Reading } from '../lib/metrics.ts';
+import type { Part } from '../lib/parts.ts';
 import description from '../package.json' with { type: 'json' };
 import type { CleanupObserver } from './cleanup-observer.ts';
+import type { Holdings } from './holdings.ts';
 import type { PortStates } from './port-states.ts';
 import type { Tombstones } from './tombstones.ts';
+import type { Counted, Traffic } from './traffic.ts';
 
 /** What the gauges read. */
 export interface MetricSources {
@@ -22,6 +25,9 @@ export interface MetricSources {
   readonly plugin: Pick<RunningDevicePlugin, 'resources'>;
   readonly ports: Pick<PortStates, 'counts'>;
   readonly switchReachable: () => boolean;
+  readonly parts: () => readonly Part[];
+  readonly holdings: Pick<Holdings, 'count'>;
+  readonly traffic: Pick<Traffic, 'look'>;
 }
 
 export interface AgentMetrics {
@@ -48,8 +54,10 @@ export function createAgentMetrics(): AgentMetrics {
   const resources = () => from?.plugin.resources() ?? [];
   const metrics = new Metrics(agentMetricTable, {
     usvhost_build_info: () => [
-      { labels: { version: description.version, node: process.versions.node }, value: 1 },
+      { labels: { version: description.version, nodejs: process.versions.node }, value: 1 },
     ],
+    usvhost_ready: () =>
+      (from?.parts() ?? []).map(({ name: part, ready }) => ({ labels: { part }, value: Number(ready) })),
     usvhost_attachments: () => (from === undefined ? [] : byState(from.store)),
     usvhost_tombstones: () => one(from?.tombstones.count() ?? 0),
     usvhost_devices: () =>
@@ -57,6 +65,11 @@ export function createAgentMetrics(): AgentMetrics {
         { labels: { resource, health: 'Healthy' }, value: healthy },
         { labels: { resource, health: 'Unhealthy' }, value: unhealthy },
       ]),
+    usvhost_devices_held: () =>
+      resources().flatMap(({ resource }) => {
+        const value = from?.holdings.count(resource);
+        return value === undefined ? [] : [{ labels: { resource }, value }];
+      }),
     usvhost_kubelet_registered: () =>
       resources().map(({ resource, registered }) => ({ labels: { resource }, value: Number(registered) })),
     usvhost_switch_reachable: () => one(Number(from?.switchReachable() ?? false)),
@@ -64,6 +77,15 @@ export function createAgentMetrics(): AgentMetrics {
       [...(from?.ports.counts() ?? [])].map(([state, value]) => ({ labels: { state }, value })),
   });
   metrics.addProcess();
+  const countTraffic = (counted: Counted): void => {
+    for (const [counter, more] of counted) {
+      const [, direction = '', unit] = /^(rx|tx)_(packets|bytes)$/.exec(counter) ?? [];
+      if (unit === 'packets') metrics.count('usvhost_switch_packets_total', { direction }, more);
+      else if (unit === 'bytes') metrics.count('usvhost_switch_bytes_total', { direction }, more);
+      else if (counter.includes('drop'))
+        metrics.count('usvhost_switch_drops_total', { reason: counter }, more);
+    }
+  };
   return {
     cni: {
       ended: (given, result, seconds) => {
@@ -85,7 +107,10 @@ export function createAgentMetrics(): AgentMetrics {
       },
     },
     contentType: metrics.contentType,
-    text: () => metrics.text(),
+    text: async () => {
+      if (from !== undefined) countTraffic(await from.traffic.look());
+      return metrics.text();
+    },
     connect: (sources) => {
       from = sources;
     },

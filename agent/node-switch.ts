@@ -14,9 +14,14 @@ export interface PresenceListener {
   lost(reason: unknown): void;
 }
 
+/** Counters of one port by name, decimal: those of native/switch/counters.h, others of Open vSwitch with `ovs_` before them. */
+export type PortCounters = Readonly<Record<string, string>>;
+
 export interface NodeSwitch extends SwitchPorts {
   /** Names of the ports that may be attachments'. Throws USV_SWITCH_UNREACHABLE. */
   portNames(): Promise<string[]>;
+  /** Counters of all ports that are there, by port, from the pods' point of view. Throws USV_SWITCH_UNREACHABLE, USV_OVS. */
+  counters(): Promise<ReadonlyMap<string, PortCounters>>;
   watch(listener: PresenceListener): { cancel(): void };
   close(): void;
 }

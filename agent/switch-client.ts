@@ -11,10 +11,11 @@ import { unary } from '../proto/call.ts';
 import type { ListPortsResponse__Output } from '../proto/gen/usvhost/switch/v1/ListPortsResponse.ts';
 import type { PortEvent__Output } from '../proto/gen/usvhost/switch/v1/PortEvent.ts';
 import type { RemovePortResponse__Output } from '../proto/gen/usvhost/switch/v1/RemovePortResponse.ts';
+import type { StatsResponse__Output } from '../proto/gen/usvhost/switch/v1/StatsResponse.ts';
 import { Switch } from '../proto/load.ts';
 import type { Peer } from '../proto/status.ts';
 import { dial } from '../proto/unix.ts';
-import type { NodeSwitch, PresenceListener } from './node-switch.ts';
+import type { NodeSwitch, PortCounters, PresenceListener } from './node-switch.ts';
 
 /** The pod's end may run as any user; the directory decides who reaches the socket, or may make it. */
 const modes = { client: portSocketMode, server: 0o777 } as const;
@@ -77,6 +78,13 @@ export class SwitchClient implements NodeSwitch {
   /** Names of all ports, those of other clients too. */
   async portNames(): Promise<string[]> {
     return (await this.#list()).map(({ spec }) => spec?.name ?? '');
+  }
+
+  async counters(): Promise<ReadonlyMap<string, PortCounters>> {
+    const { ports } = await this.#call<StatsResponse__Output>((deadline, done) =>
+      this.#client.Stats({}, { deadline }, done),
+    );
+    return new Map(Object.entries(ports).map(([port, { counters }]) => [port, counters]));
   }
 
   async ping(): Promise<void> {

@@ -31,6 +31,11 @@ export interface ListedPod {
   readonly devices: readonly string[];
 }
 
+/** The same, with how many devices of each resource, ours or not, its containers hold. */
+export interface HoldingPod extends ListedPod {
+  readonly held: ReadonlyMap<string, number>;
+}
+
 export class PodResources {
   readonly #options: PodResourcesOptions;
   readonly #client: InstanceType<typeof PodResourcesLister>;
@@ -60,11 +65,16 @@ export class PodResources {
   }
 
   /** Every pod that the kubelet has. Throws USV_KUBELET. */
-  async listPods(): Promise<readonly ListedPod[]> {
+  async listPods(): Promise<readonly HoldingPod[]> {
     const { pod_resources: pods } = await this.#call<ListPodResourcesResponse__Output>((options, done) =>
       this.#client.List({}, options, done),
     );
-    return pods.map((pod) => ({ namespace: pod.namespace, name: pod.name, devices: this.#devices(pod) }));
+    return pods.map((pod) => ({
+      namespace: pod.namespace,
+      name: pod.name,
+      devices: this.#devices(pod),
+      held: heldBy(pod),
+    }));
   }
 
   close(): void {
@@ -88,6 +98,14 @@ export class PodResources {
       unreachable: 'USV_KUBELET',
     });
   }
+}
+
+function heldBy(pod: PodResources__Output): Map<string, number> {
+  const held = new Map<string, number>();
+  // A resource may come in several entries, one for each NUMA node.
+  for (const { resource_name: resource, device_ids: ids } of pod.containers.flatMap(({ devices }) => devices))
+    held.set(resource, (held.get(resource) ?? 0) + ids.length);
+  return held;
 }
 
 /** The kubelet answered, with a refusal: unlike one that is away or too slow. */

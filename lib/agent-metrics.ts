@@ -13,7 +13,12 @@ export const agentMetricTable = {
   usvhost_build_info: {
     kind: 'gauge',
     help: 'Always 1; the release of usvhost and of Node are in its labels.',
-    labels: ['version', 'node'],
+    labels: ['version', 'nodejs'],
+  },
+  usvhost_ready: {
+    kind: 'gauge',
+    help: '1 while the part is as an ADD needs it: state, cni, kubelet, switch; what the page /readyz says in words.',
+    labels: ['part'],
   },
   usvhost_cni_calls_total: {
     kind: 'counter',
@@ -41,6 +46,11 @@ export const agentMetricTable = {
     help: 'Devices as the kubelet was told of them, by resource and health.',
     labels: ['resource', 'health'],
   },
+  usvhost_devices_held: {
+    kind: 'gauge',
+    help: 'Devices that pods hold, as the kubelet said when it was last compared with the node; none before the first time.',
+    labels: ['resource'],
+  },
   usvhost_device_allocations_total: {
     kind: 'counter',
     help: 'Allocate calls of the kubelet, by resource and by result: OK or the code of the error.',
@@ -65,6 +75,21 @@ export const agentMetricTable = {
     kind: 'gauge',
     help: "Ports of the switch by state, those of the switch's other clients included; none while it cannot be reached.",
     labels: ['state'],
+  },
+  usvhost_switch_packets_total: {
+    kind: 'counter',
+    help: 'Frames of all ports, by direction from the point of view of the pods: tx is what they sent. Ports are read when metrics are collected, so that what a port counts between the last time and its end is not in it.',
+    labels: ['direction'],
+  },
+  usvhost_switch_bytes_total: {
+    kind: 'counter',
+    help: 'Bytes of these frames.',
+    labels: ['direction'],
+  },
+  usvhost_switch_drops_total: {
+    kind: 'counter',
+    help: 'Frames of all ports that were lost, by reason, the names of docs/ports.md; those of Open vSwitch begin with ovs_.',
+    labels: ['reason'],
   },
   usvhost_reconciler_passes_total: {
     kind: 'counter',

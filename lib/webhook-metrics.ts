@@ -8,7 +8,7 @@ export const webhookMetricTable = {
   usvhost_build_info: {
     kind: 'gauge',
     help: 'Always 1; the release of usvhost and of Node are in its labels.',
-    labels: ['version', 'node'],
+    labels: ['version', 'nodejs'],
   },
   usvhost_webhook_reviews_total: {
     kind: 'counter',

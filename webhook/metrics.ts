@@ -19,7 +19,7 @@ export interface WebhookMetrics {
 export function createWebhookMetrics(expires: () => Date | undefined): WebhookMetrics {
   const metrics = new Metrics(webhookMetricTable, {
     usvhost_build_info: () => [
-      { labels: { version: description.version, node: process.versions.node }, value: 1 },
+      { labels: { version: description.version, nodejs: process.versions.node }, value: 1 },
     ],
     usvhost_webhook_certificate_expiry_timestamp_seconds: () => {
       const end = expires();

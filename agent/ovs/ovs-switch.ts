@@ -6,11 +6,11 @@
 import type { SwitchPort, WantedPort } from '../../cni/call.ts';
 import { ovsAbilities, type PortAbilities } from '../../cni/port-options.ts';
 import { type UsvhostError, usvError, usvFailure } from '../../lib/errors.ts';
-import type { NodeSwitch, PresenceListener } from '../node-switch.ts';
+import type { NodeSwitch, PortCounters, PresenceListener } from '../node-switch.ts';
 import { type BridgeOptions, checkBridge, requireBridge } from './bridge.ts';
-import { deletePorts, failureOf, insertPort, marksOf, portOf, specOf } from './port-rows.ts';
+import { countersOf, deletePorts, failureOf, insertPort, marksOf, portOf, specOf } from './port-rows.ts';
 import { Session } from './session.ts';
-import { number, type Row, references, uuid, where } from './values.ts';
+import { number, type Row, references, text, uuid, where } from './values.ts';
 import { requireVswitchd } from './vswitchd.ts';
 
 export interface OvsSwitchOptions extends BridgeOptions {
@@ -80,6 +80,15 @@ export class OvsSwitch implements NodeSwitch {
 
   async portNames(): Promise<string[]> {
     return [...(await this.#open()).ports.keys()];
+  }
+
+  /** Open vSwitch brings them up to date every 5 s. */
+  async counters(): Promise<ReadonlyMap<string, PortCounters>> {
+    const session = await this.#open();
+    const ours = new Set(session.ports.keys());
+    const faces = await session.select('Interface');
+    const named = faces.map((face) => [text(face['name']), countersOf(face)] as const);
+    return new Map(named.filter(([name]) => ours.has(name)));
   }
 
   async ping(): Promise<void> {

@@ -125,6 +125,26 @@ export function stateOf(face: Row): string {
   return entries(face['status'])['status'] === 'connected' ? 'up' : 'connecting';
 }
 
+/** What comes into the switch is what the pod has sent. */
+const ourNames: Readonly<Record<string, string>> = {
+  rx_packets: 'tx_packets',
+  rx_bytes: 'tx_bytes',
+  tx_packets: 'rx_packets',
+  tx_bytes: 'rx_bytes',
+};
+
+/** Statistics of an interface, by the names of our own switch where it has them. */
+export function countersOf(face: Row): Record<string, string> {
+  const [, pairs] = Array.isArray(face['statistics']) ? (face['statistics'] as unknown[]) : [];
+  const known = Array.isArray(pairs) ? (pairs as unknown[][]) : [];
+  return Object.fromEntries(
+    known.map(([key, value]) => {
+      const name = String(key);
+      return [ourNames[name] ?? (name.startsWith('ovs_') ? name : `ovs_${name}`), String(value)];
+    }),
+  );
+}
+
 /** Why ovs-vswitchd does not have the interface; undefined when it has. */
 export function failureOf(face: Row): string | undefined {
   const error = text(face['error']);

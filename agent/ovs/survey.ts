@@ -4,9 +4,9 @@
 
 import type { SwitchPort } from '../../cni/call.ts';
 import { type BridgeOptions, checkBridge } from './bridge.ts';
-import { marksOf, portOf } from './port-rows.ts';
+import { countersOf, marksOf, portOf } from './port-rows.ts';
 import { Session } from './session.ts';
-import { type Row, text } from './values.ts';
+import { text } from './values.ts';
 import { requireVswitchd } from './vswitchd.ts';
 
 export interface SurveyedPort extends SwitchPort {
@@ -18,25 +18,6 @@ export interface SurveyedPort extends SwitchPort {
 export interface Survey {
   readonly version: string;
   readonly ports: readonly SurveyedPort[];
-}
-
-/** What comes into the switch is what the pod has sent. */
-const ourNames: Readonly<Record<string, string>> = {
-  rx_packets: 'tx_packets',
-  rx_bytes: 'tx_bytes',
-  tx_packets: 'rx_packets',
-  tx_bytes: 'rx_bytes',
-};
-
-function countersOf(face: Row): Record<string, string> {
-  const [, pairs] = Array.isArray(face['statistics']) ? (face['statistics'] as unknown[]) : [];
-  const entries = Array.isArray(pairs) ? (pairs as unknown[][]) : [];
-  return Object.fromEntries(
-    entries.map(([key, value]) => {
-      const name = String(key);
-      return [ourNames[name] ?? (name.startsWith('ovs_') ? name : `ovs_${name}`), String(value)];
-    }),
-  );
 }
 
 /** Throws USV_SWITCH_UNREACHABLE, USV_OVS. */

@@ -93,7 +93,10 @@ export async function startFakeSwitch(root: string): Promise<FakeSwitch> {
       AddPort: handleUnary(addPort, ignore),
       RemovePort: handleUnary(removePort, ignore),
       ListPorts: handleUnary(list, ignore),
-      Stats: handleUnary(() => ({ ports: {} }), ignore),
+      Stats: handleUnary(() => {
+        const { counters = {} } = status;
+        return { ports: Object.fromEntries([...ports.keys()].map((name) => [name, { counters }])) };
+      }, ignore),
       WatchPorts: (call: ServerWritableStream<unknown, PortEvent>) => {
         watchers.add(call);
         call.on('cancelled', () => watchers.delete(call));

@@ -81,6 +81,7 @@ test(
     await ours.addPort(port);
     await expect(ours.addPort({ ...port, mtu: 1500 })).rejects.toMatchObject({ code: 'USV_PORT_OCCUPIED' });
     expect(await ours.portNames()).toEqual(['p1']);
+    expect([...(await ours.counters()).keys()]).toEqual(['p1']);
     expect(await ours.removePort('p1')).toBe(true);
     expect(await ours.removePort('p1')).toBe(false);
     expect(await ovs.ports()).toEqual([]);
@@ -109,6 +110,7 @@ test(
       expect(await ours.findPort(name)).toBeUndefined();
     }
     expect(await ours.portNames()).toEqual([]);
+    expect(await ours.counters()).toEqual(new Map());
     expect(await ovs.ports()).toEqual(['p1', 'p2']);
   },
   timeout,

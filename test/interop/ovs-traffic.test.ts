@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect } from '@jest/globals';
+import { nodeSwitchOf } from '../../agent/node-switch-of.ts';
 import { checkSwitch } from '../../cli/doctor/node-links.ts';
 import { look } from '../../cli/ports/look.ts';
 import { portLines } from '../../cli/ports/port-line.ts';
@@ -58,6 +59,21 @@ test(
       [portOf(first), portOf(second)].toSorted().map((port) => ({ port, state: 'up', peer: true })),
     );
     expect(lines[0]?.features).toContain('VERSION_1');
+    const asAgent = nodeSwitchOf({
+      root: node.root,
+      switch: 'ovs',
+      ovs: { database: ovs.database, bridge: 'br-usvhost', createBridge: false },
+    });
+    story.undo.push(() => asAgent.close());
+    const sent = (counters: Readonly<Record<string, string>> | undefined): boolean =>
+      Number(counters?.['tx_packets']) >= 5000;
+    const counters = await eventually(
+      () => asAgent.counters(),
+      (ports) => sent(ports.get(portOf(first))),
+      'what the pod has sent, as Open vSwitch counts it',
+      { millis: 30_000, stepMillis: 500 },
+    );
+    expect(sent(counters.get(portOf(second)))).toBe(true);
     expect((await checkSwitch(story.paths)).finding).toMatchObject({
       state: 'ok',
       says: `${seen.what} answers, 2 ports`,

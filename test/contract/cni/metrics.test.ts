@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { pino } from 'pino';
 import { attachmentPort } from '../../../cni/attachment.ts';
 import { type FakeKubelet, startFakeKubelet } from '../../fakes/kubelet.ts';
+import { FakePodResources } from '../../fakes/pod-resources.ts';
 import { eventually } from '../../support/eventually.ts';
 import { readExposition, valueOf } from '../../support/exposition.ts';
 import { onNode, type Pod, TestNode } from './node.ts';
@@ -87,6 +88,40 @@ onNode('metrics', () => {
     await until('usvhost_cni_calls_total', { command: 'DEL', result: 'OK' }, 1);
   }, 60_000);
 
+  test('frames and drops of all ports are added up, and stay when the port goes', async () => {
+    const pod = await node.pod();
+    expect((await node.cni('ADD', pod, node.config(pod))).code).toBe(0);
+    node.switch.say({
+      counters: { tx_packets: '5', tx_bytes: '500', rx_packets: '1', rx_drop_no_buffer: '0' },
+    });
+    // What was counted before the first look belongs to nobody.
+    await until('usvhost_switch_packets_total', { direction: 'tx' }, 0);
+    node.switch.say({
+      counters: { tx_packets: '8', tx_bytes: '900', rx_packets: '2', rx_drop_no_buffer: '4' },
+    });
+    const page = await until('usvhost_switch_packets_total', { direction: 'tx' }, 3);
+    expect(valueOf(page, 'usvhost_switch_packets_total', { direction: 'rx' })).toBe(1);
+    expect(valueOf(page, 'usvhost_switch_bytes_total', { direction: 'tx' })).toBe(400);
+    expect(valueOf(page, 'usvhost_switch_drops_total', { reason: 'rx_drop_no_buffer' })).toBe(4);
+    expect(page).not.toContain(port(pod));
+    expect((await node.cni('DEL', pod, node.config(pod))).code).toBe(0);
+    await until('usvhost_switch_packets_total', { direction: 'tx' }, 3);
+  }, 60_000);
+
+  test('devices that pods hold are those of the kubelet', async () => {
+    await node.stopAgent();
+    const pods = await FakePodResources.start(node.root);
+    try {
+      pods.add('shop', 'web-0', ['port-1', 'port-2']);
+      pods.add('shop', 'web-1', ['gpu-1'], 'vendor.example/gpu');
+      await node.startAgent({ config: { metricsAddress: '127.0.0.1', metricsPort: 0, ports: 4 } });
+      const page = await until('usvhost_devices_held', { resource: 'usvhost.io/port' }, 2);
+      expect(page).not.toContain('vendor.example/gpu');
+    } finally {
+      await pods.stop();
+    }
+  }, 60_000);
+
   test('readiness follows the switch and the kubelet, health does not', async () => {
     expect((await ready(200)).text).toBe(
       '[+]state: open\n[+]cni: listening\n[+]kubelet: registered\n[+]switch: reachable\n',
@@ -94,7 +129,9 @@ onNode('metrics', () => {
     await node.switch.kill();
     expect((await ready(503)).text).toContain('[-]switch: does not answer');
     expect(await get('/healthz')).toEqual({ status: 200, text: 'ok\n' });
-    await until('usvhost_switch_reachable', {}, 0);
+    const page = await until('usvhost_switch_reachable', {}, 0);
+    expect(valueOf(page, 'usvhost_ready', { part: 'switch' })).toBe(0);
+    expect(valueOf(page, 'usvhost_ready', { part: 'cni' })).toBe(1);
     await node.switch.start();
     expect((await ready(200)).text).toContain('[+]switch: reachable');
     await until('usvhost_switch_reachable', {}, 1);

@@ -47,6 +47,32 @@ test('the devices of a pod are those of our resource in all its containers', asy
   expect(kubelet.calls).toEqual(['Get', 'Get']);
 });
 
+test('devices that a pod holds are counted by resource, over containers and NUMA nodes', async () => {
+  const entry = (resource_name: string, ...device_ids: string[]) => ({ resource_name, device_ids });
+  kubelet.pods.push({
+    namespace: 'a',
+    name: 'web',
+    containers: [
+      { name: 'sidecar', devices: [entry('usvhost.io/port', 'port-3')] },
+      {
+        name: 'main',
+        devices: [
+          entry('usvhost.io/port', 'port-1', 'port-2'),
+          entry('usvhost.io/shm-64Mi', 'shm-0'),
+          entry('usvhost.io/shm-64Mi', 'shm-1'),
+        ],
+      },
+    ],
+  });
+  const [pod] = await client.listPods();
+  expect(pod?.held).toEqual(
+    new Map([
+      ['usvhost.io/port', 3],
+      ['usvhost.io/shm-64Mi', 2],
+    ]),
+  );
+});
+
 test('without Get the pod is looked up in the list', async () => {
   kubelet.hasGet = false;
   kubelet.add('a', 'web', ['port-1']);
@@ -61,7 +87,8 @@ test('a list over 4 MiB is taken, one over 16 MiB is refused', async () => {
   kubelet.add('a', 'web', ['port-1']);
   const pods = await client.listPods();
   expect(pods).toHaveLength(7);
-  expect(pods.at(-1)).toEqual({ namespace: 'a', name: 'web', devices: ['port-1'] });
+  const held = new Map([['usvhost.io/port', 1]]);
+  expect(pods.at(-1)).toEqual({ namespace: 'a', name: 'web', devices: ['port-1'], held });
   for (let n = 6; n < 17; n++) kubelet.add('a', `pod-${n}`, [long], 'vendor.example/gpu');
   await expect(client.listPods()).rejects.toMatchObject({ code: 'USV_KUBELET' });
 });
