@@ -9,6 +9,7 @@ import { type PortAbilities, usvhostAbilities } from '../cni/port-options.ts';
 import { usvError, usvFailure } from '../lib/errors.ts';
 import { unary } from '../proto/call.ts';
 import type { ListPortsResponse__Output } from '../proto/gen/usvhost/switch/v1/ListPortsResponse.ts';
+import type { Port__Output } from '../proto/gen/usvhost/switch/v1/Port.ts';
 import type { PortEvent__Output } from '../proto/gen/usvhost/switch/v1/PortEvent.ts';
 import type { RemovePortResponse__Output } from '../proto/gen/usvhost/switch/v1/RemovePortResponse.ts';
 import type { StatsResponse__Output } from '../proto/gen/usvhost/switch/v1/StatsResponse.ts';
@@ -44,14 +45,24 @@ export class SwitchClient implements NodeSwitch {
     this.#connectMillis = options.connectMillis ?? 250;
   }
 
-  async addPort({ name, mac, mtu, podRole, options }: WantedPort): Promise<void> {
+  async addPort({ name, network, mac, mtu, podRole, options }: WantedPort): Promise<void> {
     // Of a record that was made with another switch.
     if (options !== undefined) {
       const what = `the port ${name} of the switch usvhost`;
       throw usvError('USV_CNI_FIELD', { what, expected: 'no options', got: Object.keys(options).join(', ') });
     }
-    const spec = { name, mac, mtu, socket_mode: modes[podRole], role: switchRoles[podRole] };
-    await this.#call((deadline, done) => this.#client.AddPort(spec, { deadline }, done));
+    const spec = { name, network, mac, mtu, socket_mode: modes[podRole], role: switchRoles[podRole] };
+    const port = await this.#call<Port__Output>((deadline, done) =>
+      this.#client.AddPort(spec, { deadline }, done),
+    );
+    // A switch that does not know networks has made a port that everybody on the node reaches.
+    if (port.spec?.network === network) return;
+    const what = `${this.#peer.peer} for the port ${name}`;
+    throw usvError('USV_SWITCH_OLD', {
+      what,
+      expected: `one that knows networks (${network})`,
+      got: 'a port without',
+    });
   }
 
   async removePort(name: string): Promise<boolean> {
@@ -67,6 +78,7 @@ export class SwitchClient implements NodeSwitch {
     return {
       mac: port.spec.mac,
       mtu: port.spec.mtu,
+      network: port.spec.network,
       podRole: port.spec.role === switchRoles.server ? 'server' : 'client',
       state: port.state,
       features: BigInt(port.features),

@@ -17,6 +17,8 @@ import type { Behalf, ShimRequest } from './shim-protocol.ts';
 /** A port as the attachment needs it. */
 export interface WantedPort {
   readonly name: string;
+  /** Name of the network it is to be in. */
+  readonly network: string;
   readonly mac: string;
   readonly mtu: number;
   readonly podRole: PodRole;
@@ -41,6 +43,8 @@ export interface SwitchPort {
   readonly lastError: string;
   /** Why the switch cannot work with the port, in its words; absent where it can. */
   readonly failure?: string;
+  /** The network it is in, where the switch keeps networks apart. */
+  readonly network?: string;
   /** Where the switch has VLANs and the port is in one. */
   readonly vlan?: number;
 }
@@ -51,7 +55,7 @@ export const portSocketMode = 0o666;
 /** The switch as the verbs see it. Each call throws USV_SWITCH_UNREACHABLE when nobody answers in time. */
 export interface SwitchPorts {
   readonly abilities: PortAbilities;
-  /** Idempotent. Throws USV_PORT_OCCUPIED when the name or the MAC is in use otherwise. */
+  /** Idempotent. Throws USV_PORT_OCCUPIED when the name or the MAC is in use otherwise, USV_SWITCH_OLD. */
   addPort(port: WantedPort): Promise<void>;
   /** True when there was such a port. */
   removePort(name: string): Promise<boolean>;

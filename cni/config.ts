@@ -65,7 +65,8 @@ const schema = z.strictObject({
       /^[A-Za-z0-9][A-Za-z0-9_.-]*$/u,
       'expected a letter or digit, then letters, digits, "_", "." or "-"',
     )
-    .describe('Name of the network.'),
+    .max(253, 'expected at most 253 characters')
+    .describe('Name of the network: ports of one name reach each other on `usvhost switch`, and no others.'),
   type: z.literal('usvhost'),
   endpoint: z
     .enum(['tap', 'socket'])

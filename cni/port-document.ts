@@ -30,6 +30,7 @@ export function portDocument(
     queueSize: config.queueSize,
     ips: ips.map(({ address }) => address),
     endpoint: attachment.endpoint,
+    network: attachment.network,
     ...(attachment.portOptions?.vlan === undefined ? {} : { vlan: attachment.portOptions.vlan }),
     ...(pod === undefined ? {} : { pod }),
   };

@@ -6,10 +6,11 @@ import type { Attachment } from './attachment.ts';
 import type { WantedPort } from './call.ts';
 
 export function wantedPort(attachment: Attachment): WantedPort {
-  const { port, mac, mtu, podRole, portOptions } = attachment;
+  const { port, network, mac, mtu, podRole, portOptions } = attachment;
   const { containerId, ifname, podNamespace, podName, podUid } = attachment;
   return {
     name: port,
+    network,
     mac,
     mtu,
     podRole,

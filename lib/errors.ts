@@ -50,7 +50,7 @@ export const errorTable = {
     exit: 2,
   },
   USV_NAME: {
-    cause: 'A name of a port, device or interface has characters or a length that are not allowed.',
+    cause: 'A name of a port, device, network or interface has characters or a length that are not allowed.',
     next: 'Use a name of the form given in the message.',
     cni: 7,
     grpc: 'INVALID_ARGUMENT',
@@ -111,6 +111,13 @@ export const errorTable = {
     next: 'Start `usvhost switch`, or Open vSwitch where the agent is set to it; connections are made again by themselves.',
     cni: 11,
     grpc: 'UNAVAILABLE',
+    exit: 1,
+  },
+  USV_SWITCH_OLD: {
+    cause: 'The switch of the node is of an older release than the agent and would not keep networks apart.',
+    next: 'Update `usvhost switch`; the agent and the runtime then try again by themselves.',
+    cni: 11,
+    grpc: 'FAILED_PRECONDITION',
     exit: 1,
   },
   USV_PORT_OCCUPIED: {

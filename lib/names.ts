@@ -50,6 +50,19 @@ export function checkDevice(name: string): string {
   );
 }
 
+/**
+ * A network of the switch, empty for the default one; as long as a name of Kubernetes, such as that of a
+ * NetworkAttachmentDefinition, may be. @throws UsvhostError USV_NAME
+ */
+export function checkNetwork(name: string): string {
+  return checkPattern(
+    name,
+    'a network',
+    /^[!-~]{0,253}$/,
+    'at most 253 printable ASCII characters without spaces',
+  );
+}
+
 /** The kernel's rule for interface names (dev_valid_name) without non-ASCII characters. @throws UsvhostError USV_NAME */
 export function checkIfname(name: string): string {
   if (name === '.' || name === '..') {

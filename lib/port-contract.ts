@@ -36,6 +36,11 @@ export const portContractSchema = z.object({
         '`tap`: the pod has a kernel interface of this name that the sidecar feeds; `socket`: it uses the socket itself',
       ),
     ),
+  network: z.optional(
+    z
+      .string()
+      .check(z.describe('name of the network that the port is in; absent from nodes that do not tell')),
+  ),
   vlan: z.optional(
     z
       .int()

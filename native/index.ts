@@ -18,6 +18,8 @@ export interface SwitchOptions {
 
 export interface SwitchPortOptions {
   readonly name: string;
+  /** Ports of one network reach each other and nobody else. */
+  readonly network: string;
   /** False: the switch listens at the socket; true: the pod does, and the switch connects and goes on trying. */
   readonly connect: boolean;
   readonly socketPath: string;

@@ -44,7 +44,7 @@ export class DesiredPorts {
 
   /**
    * Makes the port, or returns the existing one of the same specification; `added` tells which.
-   * Throws USV_PORT_OCCUPIED (another specification, MAC of another port), USV_PORT_LIMIT, USV_SOCKET_PATH, USV_IO.
+   * Throws USV_PORT_OCCUPIED (another specification, MAC of another port of its network), USV_PORT_LIMIT, USV_SOCKET_PATH, USV_IO.
    */
   add(spec: PortSpec): PortView & { readonly added: boolean } {
     const existing = this.#specs.get(spec.name);
@@ -76,6 +76,7 @@ export class DesiredPorts {
     try {
       native.addPort({
         name: spec.name,
+        network: spec.network,
         connect: spec.role === 'connect',
         socketPath,
         socketMode: spec.socketMode,
@@ -93,10 +94,10 @@ export class DesiredPorts {
   #checkMac(spec: PortSpec): void {
     if (spec.mac === '') return;
     for (const other of this.#specs.values()) {
-      if (other.mac !== spec.mac) continue;
+      if (other.mac !== spec.mac || other.network !== spec.network) continue;
       throw usvError('USV_PORT_OCCUPIED', {
         what: `mac of port ${spec.name}`,
-        expected: 'an address that no other port has',
+        expected: 'an address that no other port of its network has',
         got: `${spec.mac}, which port ${other.name} has`,
       });
     }

@@ -4,7 +4,7 @@
 // first; nothing of it may reach the file system or the data plane unchecked.
 
 import { usvError } from '../lib/errors.ts';
-import { checkPortName } from '../lib/names.ts';
+import { checkNetwork, checkPortName } from '../lib/names.ts';
 import type { PortSpec as WireSpec } from '../proto/gen/usvhost/switch/v1/PortSpec.ts';
 
 /** A checked specification with every default filled in. */
@@ -23,6 +23,8 @@ export interface PortSpec {
   readonly mac: string;
   /** Largest layer 3 packet in bytes, default 1500. */
   readonly mtu: number;
+  /** Ports of one network reach each other and nobody else; empty for the default network. */
+  readonly network: string;
 }
 
 const macForm = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
@@ -31,7 +33,7 @@ const mtuRange = { min: 68, max: 9702 } as const;
 /** uid_t and gid_t hold 32 bits, and -1 means "leave as it is" to chown(2). */
 const idMax = 0xffff_fffe;
 
-/** Checks what came over the wire. Throws USV_NAME for the name, USV_USAGE for any other field. */
+/** Checks what came over the wire. Throws USV_NAME for the names, USV_USAGE for any other field. */
 export function parsePortSpec(wire: WireSpec): PortSpec {
   const name = checkPortName(wire.name ?? '');
   const role = parseRole(wire.role ?? '');
@@ -43,6 +45,7 @@ export function parsePortSpec(wire: WireSpec): PortSpec {
     gid: parseId('gid', wire.gid),
     mac: parseMac(wire.mac ?? ''),
     mtu: parseMtu(wire.mtu ?? 0),
+    network: checkNetwork(wire.network ?? ''),
   };
 }
 
@@ -95,7 +98,7 @@ function parseMtu(mtu: number): number {
   return mtu;
 }
 
-const fields = ['role', 'socketMode', 'uid', 'gid', 'mac', 'mtu'] as const;
+const fields = ['role', 'socketMode', 'uid', 'gid', 'mac', 'mtu', 'network'] as const;
 
 /** Names the first field in which two specifications of one name differ, undefined when they are equal. */
 export function differingField(a: PortSpec, b: PortSpec): (typeof fields)[number] | undefined {
@@ -112,5 +115,6 @@ export function toWireSpec(spec: PortSpec): WireSpec {
     mac: spec.mac,
     mtu: spec.mtu,
     role: spec.role,
+    network: spec.network,
   };
 }

@@ -9,6 +9,7 @@ import { entries, map, named, number, type Row, set, text, uuid, where } from '.
 /** Keys of external_ids. */
 export const ownerKey = 'usvhost-owner';
 const specKey = 'usvhost-spec';
+const networkKey = 'usvhost-network';
 
 /** What two requests for a port of the same name must agree on. */
 export function specOf({ mac, mtu, options = {} }: WantedPort): string {
@@ -16,13 +17,14 @@ export function specOf({ mac, mtu, options = {} }: WantedPort): string {
   return JSON.stringify({ mac, mtu, vlan, trunk, bandwidth });
 }
 
-/** Whose port a row of Port is, and what was asked for. */
+/** Whose port a row of Port is, what was asked for, and the network's name, for people. */
 export function marksOf(port: Row): {
   readonly owner: string | undefined;
   readonly spec: string | undefined;
+  readonly network: string | undefined;
 } {
   const ids = entries(port['external_ids']);
-  return { owner: ids[ownerKey], spec: ids[specKey] };
+  return { owner: ids[ownerKey], spec: ids[specKey], network: ids[networkKey] };
 }
 
 function marks(wanted: WantedPort, owner: string): Record<string, string> {
@@ -30,6 +32,7 @@ function marks(wanted: WantedPort, owner: string): Record<string, string> {
   const known = {
     [ownerKey]: owner,
     'usvhost-port': wanted.name,
+    [networkKey]: wanted.network,
     'usvhost-container-id': containerId,
     'usvhost-ifname': ifname,
     'usvhost-pod-namespace': podNamespace,

@@ -11,6 +11,8 @@ import { requireVswitchd } from './vswitchd.ts';
 
 export interface SurveyedPort extends SwitchPort {
   readonly name: string;
+  /** What it was asked for with; the bridge does not keep networks apart. */
+  readonly network: string;
   /** By the names of our own switch, from the pod's point of view; others are its own, with `ovs_` before them. */
   readonly counters: Readonly<Record<string, string>>;
 }
@@ -34,7 +36,16 @@ export async function surveyOvs(options: BridgeOptions & { readonly database: st
       .flatMap((port) => {
         const name = text(port['name']);
         const face = byName.get(name);
-        return face === undefined ? [] : [{ name, ...portOf(face, port), counters: countersOf(face) }];
+        return face === undefined
+          ? []
+          : [
+              {
+                ...portOf(face, port),
+                name,
+                network: marksOf(port).network ?? '',
+                counters: countersOf(face),
+              },
+            ];
       });
     return { version, ports: ports.toSorted((a, b) => (a.name < b.name ? -1 : 1)) };
   } finally {

@@ -125,7 +125,12 @@ export function portLinks(name: string, { paths, now, before, mounts }: PortStat
     () => checkFeatures(name, seen),
     () => checkCounters(name, seen, before.ports.get(name)),
   ];
-  const findings = [ok(`${name}: port`, `${seen.port.state}, MAC ${seen.port.spec?.mac || 'any'}`)];
+  const findings = [
+    ok(
+      `${name}: port`,
+      `${seen.port.state}, network ${seen.port.spec?.network || 'default'}, MAC ${seen.port.spec?.mac || 'any'}`,
+    ),
+  ];
   for (const link of links) {
     const finding = link();
     findings.push(finding);

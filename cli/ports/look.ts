@@ -71,8 +71,8 @@ async function lookAtOurs(paths: HostPaths): Promise<Look> {
 async function lookAtOvs(paths: HostPaths, { ovs }: SwitchChoice): Promise<Look> {
   const { version, ports } = await surveyOvs({ ...ovs, owner: paths.root });
   const rows = ports.map((port): [string, SeenPort] => {
-    const { name, mac, mtu, state, features, lastError, counters } = port;
-    const spec = { name, mac, mtu, socket_mode: 0, role: 'connect' };
+    const { name, network, mac, mtu, state, features, lastError, counters } = port;
+    const spec = { name, network, mac, mtu, socket_mode: 0, role: 'connect' };
     const status = { state, features: String(features), last_error: lastError, connections: '0' };
     return [
       name,

@@ -22,6 +22,8 @@ export interface PortLine {
   readonly connections: number;
   readonly pod: PortContract['pod'] | null;
   readonly ifname: string | null;
+  /** Empty for the default network. */
+  readonly network: string;
   readonly ips: readonly string[];
   readonly mac: string;
   readonly mtu: number;
@@ -57,6 +59,7 @@ function portLine(
     connections: Number(port.connections),
     pod: contract?.pod ?? null,
     ifname: contract?.ifname ?? null,
+    network: port.spec?.network ?? '',
     ips: contract?.ips ?? [],
     mac: port.spec?.mac ?? '',
     mtu: port.spec?.mtu ?? 0,
@@ -110,6 +113,7 @@ export function portTable(lines: readonly PortLine[]): string {
     line.port,
     line.pod === null || line.pod === undefined ? '-' : `${line.pod.namespace}/${line.pod.name}`,
     line.ifname ?? '-',
+    line.network || '-',
     line.ips.join(' ') || '-',
     line.state,
     rateText(line.tx),
@@ -119,6 +123,6 @@ export function portTable(lines: readonly PortLine[]): string {
       .join(' ') || '-',
     line.features.join(' ') || '-',
   ]);
-  const head = ['port', 'pod', 'interface', 'addresses', 'state', 'tx', 'rx', 'drops', 'features'];
+  const head = ['port', 'pod', 'interface', 'network', 'addresses', 'state', 'tx', 'rx', 'drops', 'features'];
   return `${columns([head, ...rows].map((row) => row.map((cell) => cell.replaceAll(/\p{C}/gu, '?'))))}\n`;
 }

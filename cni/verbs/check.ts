@@ -63,6 +63,8 @@ async function checkPort(deps: CniDeps, record: Attachment): Promise<void> {
   if (port === undefined) throw usvError('USV_CHECK', { what, expected: 'to be there', got: 'none' });
   same(`mac of ${what}`, record.mac, port.mac);
   same(`mtu of ${what}`, String(record.mtu), String(port.mtu));
+  if (port.network !== undefined)
+    same(`network of ${what}`, record.network, port.network === '' ? 'none' : port.network);
   same(`role of the pod at ${what}`, record.podRole, port.podRole);
   if (port.failure !== undefined)
     throw usvError('USV_CHECK', { what, expected: 'to work', got: port.failure });

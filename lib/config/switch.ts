@@ -11,7 +11,7 @@ export const switchConfigSchema = z.strictObject({
     ._default(z.array(z.int().check(z.minimum(0))), [])
     .check(z.describe('CPUs of the data threads, one thread each; empty: one thread that is not pinned')),
   maxPorts: integerField(1, 1024, 256, 'most ports at the same time'),
-  macTableSize: integerField(64, 1_048_576, 4096, 'entries of the MAC table'),
+  macTableSize: integerField(64, 1_048_576, 4096, 'entries of the MAC table, of which each network has one'),
   macAgeSeconds: integerField(1, 1_000_000, 300, 'seconds until a learned address is forgotten'),
   idleMicros: integerField(0, 1_000_000, 50, 'microseconds of polling without work before sleep'),
   handshakeMillis: integerField(

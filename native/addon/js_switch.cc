@@ -82,6 +82,7 @@ void JsSwitch::add_port(const Napi::CallbackInfo& info) {
   auto from = info[0].As<Napi::Object>();
   PortOptions options;
   options.name = text(from, "name");
+  options.network = text(from, "network");
   options.socket.path = text(from, "socketPath");
   options.socket.mode = static_cast<uint32_t>(number(from, "socketMode"));
   if (has(from, "uid")) options.socket.uid = static_cast<uid_t>(number(from, "uid"));

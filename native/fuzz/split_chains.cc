@@ -100,11 +100,14 @@ struct Bench {
   Bench() : table(2), first(table, 0), second(table, 1) { table.set_end(2); }
 
   void run(Input input) {
-    macs = std::make_unique<MacTable>(64, 300, 2);
-    Forwarder forwarder(table, *macs);
+    network = std::make_unique<Network>(64, 300, 2);
+    Forwarder forwarder(table);
     Pod* pods[] = {&first, &second};
     uint16_t start = input.number<uint16_t>();
-    for (Pod* pod : pods) pod->reset(start);
+    for (Pod* pod : pods) {
+      pod->reset(start);
+      pod->runtime.network = network.get();
+    }
     uint64_t taken = 0;
     for (int step = 0; step < 400 && !input.empty(); step++) {
       uint8_t what = input.byte();
@@ -138,7 +141,7 @@ struct Bench {
   }
 
   PortTable table;
-  std::unique_ptr<MacTable> macs;
+  std::unique_ptr<Network> network;
   Pod first, second;
 };
 

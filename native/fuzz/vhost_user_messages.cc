@@ -34,7 +34,8 @@ size_t open_descriptors() {
 /** A port and its data path, as the switch would run them, without threads. */
 class Port final : public BackEndListener {
  public:
-  Port() : macs_(64, 300, 4), table_(4), forwarder_(table_, macs_), back_end_(*this) {
+  Port() : network_(64, 300, 4), table_(4), forwarder_(table_), back_end_(*this) {
+    runtime_.network = &network_;
     runtime_.counters = &counters_;
     runtime_.max_frame = 1518;
     table_.set_end(1);
@@ -72,7 +73,7 @@ class Port final : public BackEndListener {
 
  private:
   CounterBlock counters_{};
-  MacTable macs_;
+  Network network_;
   PortTable table_;
   Forwarder forwarder_;
   PortRuntime runtime_;

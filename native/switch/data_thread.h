@@ -14,10 +14,10 @@ namespace usvhost {
 class DataThread final : public PollWork {
  public:
   /** Polls ports whose index modulo `threads` is `number`. `on_broken` wakes the control side; it must not block. */
-  DataThread(PortTable& ports, MacTable& macs, uint32_t number, uint32_t threads, PollThreadOptions options,
+  DataThread(PortTable& ports, uint32_t number, uint32_t threads, PollThreadOptions options,
              std::function<void()> on_broken)
       : ports_(ports),
-        forwarder_(ports, macs),
+        forwarder_(ports),
         number_(number),
         threads_(threads),
         on_broken_(std::move(on_broken)),

@@ -24,9 +24,8 @@ uint64_t load_bytes_once(const uint8_t* bytes) { return *reinterpret_cast<const 
 
 }  // namespace
 
-Forwarder::Forwarder(PortTable& ports, MacTable& macs)
+Forwarder::Forwarder(PortTable& ports)
     : ports_(ports),
-      macs_(macs),
       groups_(new Group[ports.capacity()]),
       active_(new uint16_t[ports.capacity()]),
       scratch_(new BufferPiece[kScratchSegments]) {}
@@ -130,7 +129,7 @@ void Forwarder::flood(PortRuntime& source, uint32_t frame) {
   uint32_t receivers = 0;
   for (uint32_t port = 0, end = ports_.end(); port < end; port++) {
     PortRuntime* receiver = port == source.index ? nullptr : ports_.get(port);
-    if (receiver == nullptr) continue;
+    if (receiver == nullptr || receiver->network != source.network) continue;
     add_to_group(*receiver, frame);
     receivers++;
   }
@@ -139,6 +138,7 @@ void Forwarder::flood(PortRuntime& source, uint32_t frame) {
 
 /** Decides where each frame goes; addresses are read once, into locals, and never looked at again. */
 void Forwarder::classify(PortRuntime& source, uint32_t count, uint32_t now) {
+  MacTable& macs = source.network->macs;
   MacAddress last_source = kMacMask + 1;
   MacAddress last_destination = kMacMask + 1;
   bool spoofed = false;
@@ -162,7 +162,7 @@ void Forwarder::classify(PortRuntime& source, uint32_t count, uint32_t now) {
     if (origin != last_source) {
       last_source = origin;
       // A group address is no valid source (IEEE 802.3, 3.2.3): it is forwarded but never learned.
-      spoofed = !is_group(origin) && macs_.learn(origin, source.index, now) == MacTable::Learned::kSpoofed;
+      spoofed = !is_group(origin) && macs.learn(origin, source.index, now) == MacTable::Learned::kSpoofed;
     }
     if (spoofed) [[unlikely]] {
       source.counters->add(Counter::tx_drop_spoofed, 1);
@@ -170,13 +170,15 @@ void Forwarder::classify(PortRuntime& source, uint32_t count, uint32_t now) {
     }
     if (destination != last_destination) {
       last_destination = destination;
-      port = is_group(destination) ? MacTable::kNoPort : macs_.lookup(destination, now);
+      port = is_group(destination) ? MacTable::kNoPort : macs.lookup(destination, now);
     }
     if (port == MacTable::kNoPort) {
       flood(source, i);
     } else if (port == source.index) {
       source.counters->add(Counter::tx_drop_same_port, 1);
-    } else if (PortRuntime* receiver = ports_.get(static_cast<uint32_t>(port)); receiver != nullptr) {
+    } else if (PortRuntime* receiver = ports_.get(static_cast<uint32_t>(port));
+               receiver != nullptr && receiver->network == source.network) {
+      // Asked again: since the look-up the slot may have been given to a port of another network.
       add_to_group(*receiver, i);
     } else {
       source.counters->add(Counter::tx_drop_down, 1);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Moves one burst from a port's transmit queue to the receive queues it belongs to: fetch, classify, group by
+// Moves one burst from a port's transmit queue to the receive queues of its network it belongs to: fetch, classify, group by
 // destination, deliver, complete. Every frame is copied once, and each ring is published and notified once a burst.
 #pragma once
 
 #include <memory>
 #include <utility>
 
-#include "switch/mac_table.h"
+#include "switch/network.h"
 #include "switch/port_table.h"
 #include "virtio/net_header.h"
 
@@ -17,7 +17,7 @@ inline constexpr uint32_t kBurst = 32;
 
 class Forwarder {
  public:
-  Forwarder(PortTable& ports, MacTable& macs);
+  explicit Forwarder(PortTable& ports);
 
   /** One burst from `source`; `now` in seconds. Returns the frames taken. Broken rings are marked, never thrown. */
   uint32_t forward(PortRuntime& source, uint32_t now);
@@ -56,7 +56,6 @@ class Forwarder {
   void mark_broken(PortRuntime& port, RingError error);
 
   PortTable& ports_;
-  MacTable& macs_;
   Frame frames_[kBurst];
   uint16_t heads_[kBurst];
   std::unique_ptr<Group[]> groups_;

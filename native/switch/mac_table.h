@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which port a MAC address lives on: a bounded table that learns, ages, and cannot be taken over. Read and written by
+// Which port of a network a MAC address lives on: a bounded table that learns, ages, and cannot be taken over. Read and written by
 // data threads without locks: an entry is one 64-bit word, a bucket one cache line.
 #pragma once
 

@@ -2,11 +2,12 @@
 // The control side's view of one port: what was asked for, its listening socket, the connection that holds it now.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "switch/connection.h"
-#include "switch/mac_table.h"
+#include "switch/network.h"
 #include "switch/port_table.h"
 #include "switch/redial.h"
 #include "vhost_user/sockets.h"
@@ -16,7 +17,8 @@ namespace usvhost {
 struct PortOptions {
   std::string name;
   ListenOptions socket;
-  std::optional<MacAddress> mac;  // the pod's address: bound to this port, refused as source on others
+  std::string network;            // ports of one name reach each other; "" is a name as any
+  std::optional<MacAddress> mac;  // the pod's address: bound to this port, refused as source on others of its network
   uint32_t mtu = 1500;            // payload bytes of a frame; 18 more for Ethernet header and one VLAN tag
   bool connect = false;           // the pod listens at socket.path and the switch connects, else the other way round
 };
@@ -70,6 +72,7 @@ struct Port final : BackEndListener {
   Fd listener;
   Redial redial;  // of a port that connects
   std::optional<Connection> connection;
+  std::shared_ptr<Network> network;
   PortRuntime runtime;
   CounterBlock* counters = nullptr;
   PortState state = PortState::kListening;

@@ -14,6 +14,8 @@
 
 namespace usvhost {
 
+struct Network;
+
 /** Held for one burst by the thread that delivers to a port; with one data thread it is never contended. */
 class SpinLock {
  public:
@@ -28,6 +30,8 @@ class SpinLock {
 
 struct PortRuntime {
   uint16_t index = 0;
+  /** Frames go to ports of the same one only. It outlives every publication of this port. */
+  Network* network = nullptr;
   uint32_t max_frame = 0;  // bytes from the destination address to the end of the payload
   const RegionTable* memory = nullptr;
   SplitDeviceQueue<>* transmit = nullptr;  // the pod's transmit queue, null while it is not running

@@ -36,7 +36,6 @@ Switch::Switch(SwitchOptions options, std::function<void(PortEvent)> on_event)
     : options_(std::move(options)),
       on_event_(std::move(on_event)),
       table_(options_.max_ports),
-      macs_(options_.mac_table_size, options_.mac_age_seconds, options_.max_ports),
       ports_(options_.max_ports) {}
 
 Status Switch::start() {
@@ -52,7 +51,7 @@ Status Switch::start() {
   std::vector<int> cpus = options_.cpus.empty() ? std::vector<int>{-1} : options_.cpus;
   for (uint32_t i = 0; i < cpus.size(); i++) {
     PollThreadOptions thread{cpus[i], options_.idle_micros, "usvhost-switch"};
-    threads_.push_back(std::make_unique<DataThread>(table_, macs_, i, static_cast<uint32_t>(cpus.size()), thread,
+    threads_.push_back(std::make_unique<DataThread>(table_, i, static_cast<uint32_t>(cpus.size()), thread,
                                                     [this] { wake_control(); }));
   }
   for (auto& thread : threads_) {
@@ -96,6 +95,14 @@ Port* Switch::find(const std::string& name) {
   return nullptr;
 }
 
+/** That of a port that has it, or a new one: it goes with its last port. */
+std::shared_ptr<Network> Switch::network_of(const std::string& name) {
+  for (auto& port : ports_) {
+    if (port != nullptr && port->options.network == name) return port->network;
+  }
+  return std::make_shared<Network>(options_.mac_table_size, options_.mac_age_seconds, options_.max_ports);
+}
+
 Status Switch::add_port(PortOptions options) {
   std::lock_guard lock(mutex_);
   if (find(options.name) != nullptr) {
@@ -109,13 +116,16 @@ Status Switch::add_port(PortOptions options) {
   auto port = std::make_unique<Port>(index, std::move(options));
   port->host = this;
   if (Status status = open_port(*port); !status.ok()) return status;
-  if (port->options.mac && !macs_.add_static(*port->options.mac, index)) {
+  port->network = network_of(port->options.network);
+  if (port->options.mac && !port->network->macs.add_static(*port->options.mac, index)) {
     unlink_socket(*port);
-    return failure("USV_PORT_OCCUPIED", "expected a MAC address for %s that is not another port's, and room for it",
+    return failure("USV_PORT_OCCUPIED",
+                   "expected a MAC address for %s that is not another port's of its network, and room for it",
                    port->options.name.c_str());
   }
   port->counters = &stats_.open(index, port->options.name);
   port->runtime.index = index;
+  port->runtime.network = port->network.get();
   port->runtime.counters = port->counters;
   port->runtime.max_frame = port->options.mtu + kFrameOverhead;
   table_.set_end(std::max<uint32_t>(table_.end(), index + 1u));
@@ -149,7 +159,7 @@ bool Switch::remove_port(const std::string& name) {
     withdraw(*port);
     port->connection.reset();
   }
-  macs_.remove_port(port->index);
+  port->network->macs.remove_port(port->index);
   stats_.close(port->index);
   unlink_socket(*port);
   ports_[port->index].reset();

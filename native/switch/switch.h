@@ -19,7 +19,7 @@ struct SwitchOptions {
   std::vector<int> cpus;   // one data thread each, pinned; empty: one thread, not pinned
   std::string stats_file;  // created; removed at the end
   uint32_t max_ports = 256;
-  uint32_t mac_table_size = 4096;
+  uint32_t mac_table_size = 4096;  // of each network
   uint32_t mac_age_seconds = 300;
   uint32_t idle_micros = 50;
   uint32_t handshake_millis = 5000;
@@ -37,7 +37,7 @@ class Switch final : private Port::Host {
   void stop();
 
   /**
-   * Fails with USV_PORT_OCCUPIED (name or socket in use), USV_SOCKET_PATH, USV_CONFIG (table full), USV_IO. A port that
+   * Fails with USV_PORT_OCCUPIED (name or socket in use, MAC in use in the network), USV_SOCKET_PATH, USV_CONFIG (table full), USV_IO. A port that
    * connects is there when this returns; whether its pod listens is told by events.
    */
   Status add_port(PortOptions options);
@@ -60,6 +60,7 @@ class Switch final : private Port::Host {
   void set_state(Port& port, PortState state, std::string reason);
   void close_broken();
   int keep_time(uint64_t now);
+  std::shared_ptr<Network> network_of(const std::string& name);
   Status open_port(Port& port);
   static void unlink_socket(const Port& port);
   void update_interest(Port& port);
@@ -71,7 +72,6 @@ class Switch final : private Port::Host {
   std::function<void(PortEvent)> on_event_;
   StatsFile stats_;
   PortTable table_;
-  MacTable macs_;
   std::vector<std::unique_ptr<DataThread>> threads_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Port>> ports_;  // by slot index

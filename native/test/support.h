@@ -88,9 +88,11 @@ class SwitchFixture {
     REQUIRE_MESSAGE(status.ok(), status.describe());
   }
 
-  std::string add_port(const std::string& name, std::optional<MacAddress> address = {}, uint32_t mtu = 1500) {
+  std::string add_port(const std::string& name, std::optional<MacAddress> address = {}, uint32_t mtu = 1500,
+                       const std::string& network = "") {
     PortOptions options;
     options.name = name;
+    options.network = network;
     options.mtu = mtu;
     options.socket.path = socket(name);
     options.mac = address;

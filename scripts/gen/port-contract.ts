@@ -76,6 +76,7 @@ const example = {
   queueSize: 256,
   ips: ['10.9.0.2/24'],
   endpoint: 'tap',
+  network: 'fast',
   pod: { namespace: 'default', name: 'app-0' },
 } satisfies z.input<typeof portContractSchema>;
 

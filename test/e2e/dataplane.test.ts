@@ -32,7 +32,7 @@ beforeEach(() => {
   );
   for (const name of ['a', 'b']) {
     const socketPath = join(root, `${name}.sock`);
-    vswitch.addPort({ name, connect: false, socketPath, socketMode: 0o600, mtu: 1500 });
+    vswitch.addPort({ name, network: '', connect: false, socketPath, socketMode: 0o600, mtu: 1500 });
   }
 });
 

@@ -21,6 +21,8 @@ export interface FakeSwitch {
   readonly ports: ReadonlyMap<string, PortSpec__Output>;
   /** What the switch says of every port from now on, beside its spec and path. */
   say(status: Omit<Port, 'spec' | 'socket_path'>): void;
+  /** From now on it ignores what a switch of an older release does not know: the network of a port. */
+  becomeOld(): void;
   /** The next AddPort fails with this code. */
   refuseNext(code: ErrorCode): void;
   /** Ends as kill -9 would: calls cut, ports forgotten, directories left. */
@@ -37,6 +39,7 @@ export async function startFakeSwitch(root: string): Promise<FakeSwitch> {
   const sockets = new Map<string, NetServer>();
   const watchers = new Set<ServerWritableStream<unknown, PortEvent>>();
   const waiters = new Set<() => void>();
+  let old = false;
   let refusal: ErrorCode | undefined;
   let grpc: Server | undefined;
   let served: ServedSocket | undefined;
@@ -57,7 +60,8 @@ export async function startFakeSwitch(root: string): Promise<FakeSwitch> {
     sockets.set(name, socket);
   };
 
-  const addPort = async (spec: PortSpec__Output) => {
+  const addPort = async (asked: PortSpec__Output) => {
+    const spec = old ? { ...asked, network: '' } : asked;
     const code = refusal;
     refusal = undefined;
     if (code !== undefined) throw usvFailure(code, 'the test wants a refusal');
@@ -111,6 +115,9 @@ export async function startFakeSwitch(root: string): Promise<FakeSwitch> {
     ports,
     say: (said) => {
       status = said;
+    },
+    becomeOld: () => {
+      old = true;
     },
     refuseNext: (code) => {
       refusal = code;

@@ -61,7 +61,7 @@ test(
       socketPath: () => join(plain, 'vhost.sock'),
     });
     story.undo.push(() => careless.close());
-    await careless.addPort({ name: 'careless', mac: ourMac, mtu: 1500, podRole: 'server' });
+    await careless.addPort({ name: 'careless', network: 'net', mac: ourMac, mtu: 1500, podRole: 'server' });
     await eventually(
       () => caught,
       (count) => count > 0,
@@ -146,7 +146,7 @@ test(
       socketPath: (port) => story.paths.portSocket(port),
     });
     story.undo.push(() => client.close());
-    await client.addPort({ name: others, mac: ourMac, mtu: 1500, podRole: 'server' });
+    await client.addPort({ name: others, network: 'net', mac: ourMac, mtu: 1500, podRole: 'server' });
     await ovs.ctl('add-port', 'br-usvhost', 'uplink', '--', 'set', 'interface', 'uplink', 'type=internal');
     const first = await story.spawnAgent();
     const [gone, lives] = [await story.added(), await story.added()];

@@ -18,7 +18,13 @@ let ovs: RunningOvs;
 let ours: OvsSwitch;
 const undo: (() => void | Promise<void>)[] = [];
 
-const wanted: WantedPort = { name: 'p1', mac: '02:00:00:00:00:01', mtu: 1500, podRole: 'server' };
+const wanted: WantedPort = {
+  name: 'p1',
+  network: 'net',
+  mac: '02:00:00:00:00:01',
+  mtu: 1500,
+  podRole: 'server',
+};
 const socketPath = (port: string): string => join(directory.path, `${port}.sock`);
 
 function client(more: Partial<OvsSwitchOptions> = {}): OvsSwitch {
@@ -71,6 +77,7 @@ test(
     ]);
     expect(await ovs.ctl('get', 'port', 'p1', 'tag', 'vlan_mode')).toBe('5\naccess');
     expect(await ovs.ctl('get', 'port', 'p1', 'external_ids:usvhost-pod-name')).toBe('pod');
+    expect(await ovs.ctl('get', 'port', 'p1', 'external_ids:usvhost-network')).toBe('net');
     expect(await ovs.ctl('--columns=other_config,type', '--format=csv', '--no-headings', 'list', 'qos')).toBe(
       '"{cbs=""100000"", cir=""1000000""}",egress-policer',
     );

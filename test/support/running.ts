@@ -77,7 +77,7 @@ export class RunningSwitch {
   /** Returns the port's socket. `connect`: somebody else listens there and the switch connects. */
   addPort(name: string, { connect = false }: { readonly connect?: boolean } = {}): string {
     const socketPath = this.socket(name);
-    this.#native.addPort({ name, connect, socketPath, socketMode: 0o600, mtu: 1500 });
+    this.#native.addPort({ name, network: '', connect, socketPath, socketMode: 0o600, mtu: 1500 });
     return socketPath;
   }
 

@@ -20,13 +20,14 @@ class Pod {
   static constexpr uint16_t kSize = 64;
   static constexpr size_t kBuffer = 4096;
 
-  Pod(PortTable& table, uint16_t index, uint32_t mtu = 1500) : memory((8 + 2 * kSize) * kBuffer) {
+  Pod(PortTable& table, Network& network, uint16_t index, uint32_t mtu = 1500) : memory((8 + 2 * kSize) * kBuffer) {
     transmit.attach(memory.at(0), kSize);
     receive.attach(memory.at(4 * kBuffer), kSize);
     transmit_queue.attach(memory.translated(transmit.ring()), 0);
     receive_queue.attach(memory.translated(receive.ring()), 0);
     call.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     runtime.index = index;
+    runtime.network = &network;
     runtime.max_frame = mtu + 18;
     runtime.memory = &memory.table();
     runtime.transmit = &transmit_queue;
@@ -102,13 +103,18 @@ class Pod {
   uint16_t sent_ = 0;
 };
 
-/** Three pods on one forwarder; pod n has index n and, if it wants, the address mac(n + 1). */
+/** Three pods of one network on one forwarder; pod n has index n and, if it wants, the address mac(n + 1). */
 struct PodBench {
-  PodBench() : table(8), macs(256, 300, 8), forwarder(table, macs), pods{{table, 0}, {table, 1}, {table, 2}} {}
+  PodBench()
+      : table(8),
+        network(256, 300, 8),
+        forwarder(table),
+        pods{{table, network, 0}, {table, network, 1}, {table, network, 2}} {}
   uint32_t forward(uint16_t from) { return forwarder.forward(pods[from].runtime, 1); }
 
   PortTable table;
-  MacTable macs;
+  Network network;
+  MacTable& macs = network.macs;
   Forwarder forwarder;
   Pod pods[3];
 };

@@ -107,11 +107,17 @@ onNode('attachments', () => {
       queueSize: 256,
       ips: ['fd00::5/64', '10.1.2.3/24'],
       endpoint: 'tap',
+      network: 'fast',
     });
     await expect(node.run('rm', join(directory, 'vhost.sock'))).rejects.toThrow('Read-only');
     expect(await pod.run('ip', '-6', 'addr', 'show', 'net1')).toContain('fd00::5/64');
     expect(node.switch.ports.size).toBe(1);
-    expect([...node.switch.ports.values()][0]).toMatchObject({ mac, mtu: 1500, socket_mode: 0o666 });
+    expect([...node.switch.ports.values()][0]).toMatchObject({
+      network: 'fast',
+      mac,
+      mtu: 1500,
+      socket_mode: 0o666,
+    });
   });
 
   test('podRole server: the pod listens in its directory, and what it leaves there goes with the port', async () => {
@@ -299,6 +305,24 @@ onNode('attachments', () => {
     expect(statSync(join(socket, '..')).ino).toBe(directory);
     const seen = join(node.root, 'run/usvhost/pods', pod.device, 'net1/vhost.sock');
     expect(await node.run('stat', '-c', '%F', seen)).toBe('socket\n');
+  });
+
+  test('a switch that does not know networks is refused: nothing is left, and CHECK says where a port is', async () => {
+    const config = node.config(pod);
+    const prevResult = (await node.cni('ADD', pod, config)).json;
+    const [port = ''] = node.switch.ports.keys();
+    await node.switch.kill();
+    node.switch.becomeOld();
+    await node.switch.start();
+    await node.switch.untilPort(port);
+    const checked = await node.cni('CHECK', pod, { ...config, prevResult });
+    expect(checked.json.msg).toContain('expected fast for network of the port');
+    expect(await node.cni('DEL', pod, config)).toMatchObject({ code: 0 });
+    const added = await node.cni('ADD', pod, config);
+    expect(added).toMatchObject({ code: 1, json: { code: 11 } });
+    expect(added.json.msg).toContain('USV_SWITCH_OLD');
+    expect(await node.traces()).toEqual([]);
+    expect(node.switch.ports.size).toBe(0);
   });
 
   test('CHECK is content with a peer that is connected, or that has not come yet', async () => {

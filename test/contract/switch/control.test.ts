@@ -121,6 +121,23 @@ describe.each(dataPlanes)('with %s', (_, createNative) => {
       expect(await client.portNames()).toEqual(['pa']);
     });
 
+    test('a port is in its network, and an address may be there in each', async () => {
+      const red = await client.addPort({ name: 'pa', mac, network: 'red' });
+      expect(red.spec).toMatchObject({ network: 'red' });
+      expect((await client.addPort({ name: 'pb', mac, network: 'blue' })).spec?.network).toBe('blue');
+      expect((await client.addPort({ name: 'pc', mac })).spec?.network).toBe('');
+      await expect(client.addPort({ name: 'pd', mac, network: 'red' })).rejects.toEqual(
+        failure('USV_PORT_OCCUPIED'),
+      );
+      await expect(client.addPort({ name: 'pa', mac, network: 'blue' })).rejects.toMatchObject({
+        code: 'USV_PORT_OCCUPIED',
+        message: expect.stringMatching(/red for network of port pa.*blue/),
+      });
+      await expect(client.addPort({ name: 'pd', network: 'a b' })).rejects.toEqual(failure('USV_NAME'));
+      expect(await client.removePort('pa')).toBe(true);
+      expect((await client.addPort({ name: 'pd', mac, network: 'red' })).spec?.network).toBe('red');
+    });
+
     test("a port that connects has a directory for its pod, and RemovePort takes the pod's things with it", async () => {
       const port = await client.addPort({ name: 'pa', role: 'connect' });
       expect(port).toMatchObject({

@@ -76,7 +76,7 @@ function keep(refusedMillis = 5000): void {
 test('adds what is missing at first contact and after each restart, nothing that is not ready', async () => {
   store.put(attachment(1));
   store.put(attachment(2, 'deleting'));
-  await client.addPort({ name: 'somebody-else', mac: '', mtu: 1500, podRole: 'client' });
+  await client.addPort({ name: 'somebody-else', network: 'fast', mac: '', mtu: 1500, podRole: 'client' });
   keep();
   await fake.untilPort('p1');
   await fake.kill();
@@ -95,8 +95,8 @@ test('waits for a switch that starts later', async () => {
 });
 
 test('removes what a DEL could not, and leaves the ports of others', async () => {
-  await client.addPort({ name: 'p7', mac: '', mtu: 1500, podRole: 'client' });
-  await client.addPort({ name: 'somebody-else', mac: '', mtu: 1500, podRole: 'client' });
+  await client.addPort({ name: 'p7', network: 'fast', mac: '', mtu: 1500, podRole: 'client' });
+  await client.addPort({ name: 'somebody-else', network: 'fast', mac: '', mtu: 1500, podRole: 'client' });
   store.buryPort('p7');
   keep();
   await healthy.promise;

@@ -102,7 +102,13 @@ async function attach(n: number, more: Partial<Attachment> = {}): Promise<Attach
     ...more,
   };
   store.put(record);
-  await client.addPort({ name: record.port, mac: record.mac, mtu: record.mtu, podRole: 'client' });
+  await client.addPort({
+    name: record.port,
+    network: 'fast',
+    mac: record.mac,
+    mtu: record.mtu,
+    podRole: 'client',
+  });
   return record;
 }
 
@@ -187,7 +193,13 @@ test('nothing is released in the middle of a call', async () => {
 test('ports with our names that no record has are removed at the second look, others stay', async () => {
   const stray = portName('gone', 'net1');
   for (const [n, name] of [stray, 'uplink', 'p1'].entries())
-    await client.addPort({ name, mac: `02:00:00:00:01:0${n}`, mtu: 1500, podRole: 'client' });
+    await client.addPort({
+      name,
+      network: 'fast',
+      mac: `02:00:00:00:01:0${n}`,
+      mtu: 1500,
+      podRole: 'client',
+    });
   const record = await attach(1, { state: 'adding' });
   await passes(1);
   expect(fake.ports.size).toBe(4);
@@ -197,7 +209,13 @@ test('ports with our names that no record has are removed at the second look, ot
 
 test('a port without a record stays while it is bound into a pod', async () => {
   const port = portName('gone', 'net1');
-  await client.addPort({ name: port, mac: '02:00:00:00:01:00', mtu: 1500, podRole: 'client' });
+  await client.addPort({
+    name: port,
+    network: 'fast',
+    mac: '02:00:00:00:01:00',
+    mtu: 1500,
+    podRole: 'client',
+  });
   kubelet.add('a', 'alive', ['port-4']);
   mounts = ['port-4/net1'];
   shown = `/ports/${port}`;

@@ -56,6 +56,7 @@ test.each([
     queueSize: 256,
     ips: ['10.1.2.3/24', 'fd00::1/64'],
     endpoint,
+    network: 'fast',
   });
   expect(text.endsWith('}\n')).toBe(true);
 });

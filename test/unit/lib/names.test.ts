@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import {
   checkDevice,
   checkIfname,
+  checkNetwork,
   checkPortName,
   checkSocketPath,
   hostPaths,
@@ -138,4 +139,11 @@ describe('hostPaths', () => {
     expect(() => paths.podDir('a/b')).toThrow(code('USV_NAME'));
     expect(() => paths.podPort('d', '..')).toThrow(code('USV_NAME'));
   });
+});
+
+test('a network is any printable name of bounded length, for it never becomes part of a path', () => {
+  for (const name of ['', 'fast', 'default/fast', '..', '~'.repeat(253)])
+    expect(checkNetwork(name)).toBe(name);
+  for (const name of ['a b', 'a\n', 'a\0', '\u00e9', 'n'.repeat(254)])
+    expect(() => checkNetwork(name)).toThrow(code('USV_NAME'));
 });

@@ -92,6 +92,14 @@ describe('add', () => {
     expect(add('pb', macA).added).toBe(true);
   });
 
+  test('a mac is unique in its network, and the same port is not in two', () => {
+    add('pa', macA);
+    const elsewhere = { name: 'pb', mac: macA, network: 'fast' };
+    expect(ports.add(parsePortSpec(elsewhere)).spec.network).toBe('fast');
+    expect(() => ports.add(parsePortSpec({ ...elsewhere, name: 'pc' }))).toThrow(/port pb/);
+    expect(() => add('pb', macA)).toThrow(/network of port pb.*none/);
+  });
+
   test('ports without a mac do not collide', () => {
     add('pa');
     expect(add('pb').added).toBe(true);

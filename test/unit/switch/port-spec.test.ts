@@ -23,6 +23,10 @@ describe('parsePortSpec', () => {
     ['the broadcast mac', { name: 'p', mac: 'ff:ff:ff:ff:ff:ff' }, 'USV_USAGE'],
     ['the zero mac', { name: 'p', mac: '00:00:00:00:00:00' }, 'USV_USAGE'],
     ['a role that is none', { name: 'p', role: 'server' }, 'USV_USAGE'],
+    ['a network with a space', { name: 'p', network: 'a b' }, 'USV_NAME'],
+    ['a network of other letters', { name: 'p', network: 'n\u00e4h' }, 'USV_NAME'],
+    ['a network with a newline at its end', { name: 'p', network: 'a\n' }, 'USV_NAME'],
+    ['a network that is too long', { name: 'p', network: 'n'.repeat(254) }, 'USV_NAME'],
     ['half a mac', { name: 'p', mac: '02:00:00' }, 'USV_USAGE'],
     ['a mac with something behind it', { name: 'p', mac: '02:00:00:00:00:01 ' }, 'USV_USAGE'],
     ['an mtu below IPv4', { name: 'p', mtu: 67 }, 'USV_USAGE'],
@@ -41,6 +45,7 @@ describe('parsePortSpec', () => {
       gid: undefined,
       mac: '',
       mtu: 1500,
+      network: '',
     });
   });
 
@@ -68,6 +73,7 @@ describe('parsePortSpec', () => {
       mac: fc.constantFrom('', '02:00:00:00:00:01', 'FE:ff:ff:ff:ff:ff'),
       mtu: fc.constantFrom(0, 68, 1500, 9702),
       role: fc.constantFrom('', 'listen', 'connect'),
+      network: fc.stringMatching(/^[!-~]{0,253}$/),
     });
     fc.assert(
       fc.property(wire, ({ uid, gid, ...rest }) => {
@@ -96,6 +102,7 @@ describe('differingField', () => {
     ['gid', { gid: 0 }],
     ['mac', { mac: '' }],
     ['mtu', { mtu: 9000 }],
+    ['network', { network: 'fast' }],
   ])('names %s', (field, change) => {
     expect(differingField(parsePortSpec(base), parsePortSpec({ ...base, ...change }))).toBe(field);
   });

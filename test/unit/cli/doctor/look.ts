@@ -19,7 +19,7 @@ export function seenPort(
 ): SeenPort {
   return {
     port: {
-      spec: { name, socket_mode: 0o666, mac: contract.mac, mtu: 1500, role: 'listen' },
+      spec: { name, socket_mode: 0o666, mac: contract.mac, mtu: 1500, role: 'listen', network: 'fast' },
       socket_path: `/${name}`,
       state: 'up',
       features: String(0x1_4000_0000n),

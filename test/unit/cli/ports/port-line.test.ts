@@ -10,7 +10,14 @@ import { contract } from '../../dataplane/contract.ts';
 function port(counters: Readonly<Record<string, number>>, more: Partial<SeenPort> = {}): SeenPort {
   return {
     port: {
-      spec: { name: 'p1', socket_mode: 0o666, mac: '02:00:00:00:00:01', mtu: 1500, role: 'listen' },
+      spec: {
+        name: 'p1',
+        socket_mode: 0o666,
+        mac: '02:00:00:00:00:01',
+        mtu: 1500,
+        role: 'listen',
+        network: 'fast',
+      },
       socket_path: '/s',
       state: 'up',
       features: String(0x1_4000_0000n),
@@ -41,6 +48,7 @@ test('rates are per second, whatever the time between the looks', () => {
       connections: 2,
       pod: { namespace: 'default', name: 'app' },
       ifname: 'net1',
+      network: 'fast',
       ips: contract.ips,
       mac: '02:00:00:00:00:01',
       mtu: 1500,
@@ -64,11 +72,11 @@ test('the table', () => {
   const bare = port({}, { contract: undefined });
   const now = look(2000, ['p1', port({ rx_drop_no_buffer: 3 })], ['p2', bare]);
   const [head, first, second] = portTable(portLines(now, look(1000, ['p1', port({})]))).split('\n');
-  expect(head).toMatch(/^port +pod +interface +addresses +state +tx +rx +drops +features$/);
+  expect(head).toMatch(/^port +pod +interface +network +addresses +state +tx +rx +drops +features$/);
   expect(first).toMatch(
-    /^p1 +default\/app +net1 .* up +0 pkt\/s, 0 bit\/s .*rx_drop_no_buffer 3 +PROTOCOL_FEATURES VERSION_1$/,
+    /^p1 +default\/app +net1 +fast .* up +0 pkt\/s, 0 bit\/s .*rx_drop_no_buffer 3 +PROTOCOL_FEATURES VERSION_1$/,
   );
-  expect(second).toMatch(/^p2 +- +- +- +up +- +- +-/);
+  expect(second).toMatch(/^p2 +- +- +fast +- +up +- +- +-/);
   expect(portTable([])).toBe('the switch has no ports\n');
 });
 

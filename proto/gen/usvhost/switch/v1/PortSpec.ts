@@ -9,6 +9,7 @@ export interface PortSpec {
   'mac'?: (string);
   'mtu'?: (number);
   'role'?: (string);
+  'network'?: (string);
   '_uid'?: "uid";
   '_gid'?: "gid";
 }
@@ -21,6 +22,7 @@ export interface PortSpec__Output {
   'mac': (string);
   'mtu': (number);
   'role': (string);
+  'network': (string);
   '_uid'?: "uid";
   '_gid'?: "gid";
 }
