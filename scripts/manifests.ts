@@ -14,11 +14,7 @@ const common = ['--no-hooks', '--set=createNamespace=true', '--set=removal.enabl
 /** File → arguments of `helm template`. */
 const files: Readonly<Record<string, readonly string[]>> = {
   'chained.yaml': ['--set=network.mode=chained', '--set=webhook.enabled=false'],
-  'multus.yaml': [
-    '--set=network.mode=multus',
-    '--set-json=network.definitions=[{"name":"usvhost"}]',
-    '--set=webhook.certificates.source=cert-manager',
-  ],
+  'multus.yaml': ['--set=network.mode=multus', '--set=webhook.certificates.source=cert-manager'],
 };
 
 /** Every manifest by its path below the top folder. */

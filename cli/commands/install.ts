@@ -13,6 +13,7 @@ Examples:
   usvhost install --chain /etc/cni/net.d/10-flannel.conflist --chain-config '{"ifName":"net1","mtu":9000}'
   usvhost install --root /host              from a container that has the host's / at /host
   usvhost install --uninstall --chain auto  takes back what is ours, leaves what others have changed
+  usvhost install --uninstall --purge       and the node's state: /run/usvhost, /var/lib/usvhost
 
 Each file is written beside its place and renamed, so that a runtime finds the old one or the new one at any moment. What is
 already as it should be is not touched. --cni-bin-dir, --cni-conf-dir and --chain are paths of the host, below --root.`;
@@ -25,6 +26,7 @@ interface Flags {
   readonly chain?: string;
   readonly chainConfig?: string;
   readonly uninstall?: boolean;
+  readonly purge?: boolean;
   readonly json?: boolean;
 }
 
@@ -39,33 +41,38 @@ export function register(program: Command): void {
     .option('--chain <file>', 'add the plugin to this configuration list; auto: the first of --cni-conf-dir')
     .option('--chain-config <json>', 'options of the plugin in that list')
     .option('--uninstall', 'remove the plugin, and its entry from the lists of --chain')
+    .option('--purge', 'with --uninstall: also what agent and switch keep, which must have ended')
     .option('--json', 'print one JSON document')
     .addHelpText('after', examples)
     .action(run);
 }
 
-function checkUse({ chain, chainConfig, uninstall = false, shim }: Flags): void {
+function checkUse({ chain, chainConfig, uninstall = false, purge = false, shim }: Flags): void {
   if (chainConfig !== undefined && (chain === undefined || uninstall))
     throw usvFailure('USV_USAGE', '--chain-config is for --chain without --uninstall');
   if (shim !== undefined && uninstall) throw usvFailure('USV_USAGE', '--shim is not for --uninstall');
+  if (purge && !uninstall) throw usvFailure('USV_USAGE', '--purge is for --uninstall');
 }
 
 async function run(flags: Flags): Promise<void> {
   checkUse(flags);
-  const [{ install, uninstall }, { readOptions }, { shimFile }] = await Promise.all([
+  const [{ install, uninstall, uninstallAll }, { readOptions }, { shimFile }] = await Promise.all([
     import('../install/run.ts'),
     import('../install/conflist.ts'),
     import('../../native/shim-file.ts'),
   ]);
   const { root, cniBinDir, cniConfDir, chain, json = false } = flags;
-  const result = (flags.uninstall === true ? uninstall : install)({
+  const plan = {
     root,
     cniBinDir,
     cniConfDir,
     shim: flags.shim ?? shimFile,
     chain,
     options: readOptions(flags.chainConfig ?? '{}'),
-  });
-  const lines = [result.shim, ...result.chain].map(({ path, action }) => `${path}: ${action}\n`);
+  };
+  const back = flags.purge === true ? uninstallAll : uninstall;
+  const result = await (flags.uninstall === true ? back : install)(plan);
+  const state = 'state' in result ? result.state : [];
+  const lines = [result.shim, ...result.chain, ...state].map(({ path, action }) => `${path}: ${action}\n`);
   process.stdout.write(json ? `${JSON.stringify(result)}\n` : lines.join(''));
 }

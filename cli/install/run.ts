@@ -3,9 +3,13 @@
 // Installing and taking back, in the order in which a runtime that looks in between finds a node that works: the binary
 // is there before a list names it, and goes after no list does.
 
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { mountPointsBelow } from '../../device-plugin/mount-points.ts';
 import { usvError } from '../../lib/errors.ts';
+import { hostPaths } from '../../lib/names.ts';
 import { type ChainResult, chainedLists, firstConfiguration, planChain, planUnchain } from './chain.ts';
+import { type PurgeResult, purge } from './purge.ts';
 import { installShim, readShim, type ShimAction, uninstallShim } from './shim.ts';
 
 export interface InstallPlan {
@@ -40,7 +44,11 @@ export function install(plan: InstallPlan): InstallResult {
   return { shim: { path, action }, chain: edits.map((edit) => edit.apply()) };
 }
 
-/** @throws UsvhostError USV_CONFIG when a list would be left that names the removed binary, USV_IO */
+/**
+ * Takes the plugin out of the lists, and away. It stays, `in use`, while pods hold ports: their DEL comes by it, and a runtime without
+ * it could not end them.
+ * @throws UsvhostError USV_CONFIG when a list would be left that names the removed binary, USV_IO
+ */
 export function uninstall(plan: InstallPlan): InstallResult {
   const directory = join(plan.root, plan.cniConfDir);
   const lists =
@@ -57,5 +65,17 @@ export function uninstall(plan: InstallPlan): InstallResult {
   const edits = lists.map(planUnchain);
   const chained = edits.map((edit) => edit.apply());
   const path = join(plan.root, plan.cniBinDir, 'usvhost');
-  return { shim: { path, action: uninstallShim(path) }, chain: chained };
+  const action = portsInUse(plan.root) ? 'in use' : uninstallShim(path);
+  return { shim: { path, action }, chain: chained };
+}
+
+/** Uninstalls, and removes what agent and switch keep, unless pods hold ports. @throws as uninstall and purge do */
+export async function uninstallAll(plan: InstallPlan): Promise<InstallResult & { state: PurgeResult[] }> {
+  const result = uninstall(plan);
+  return { ...result, state: result.shim.action === 'in use' ? [] : await purge(plan.root) };
+}
+
+function portsInUse(root: string): boolean {
+  const { podsDir } = hostPaths(root);
+  return existsSync(podsDir) && mountPointsBelow(podsDir).length > 0;
 }

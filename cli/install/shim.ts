@@ -8,7 +8,7 @@ import { dirname } from 'node:path';
 import { usvError, usvFailure } from '../../lib/errors.ts';
 import { io, removeFile, replaceFile } from './replace-file.ts';
 
-export type ShimAction = 'installed' | 'updated' | 'unchanged' | 'removed' | 'absent' | 'kept';
+export type ShimAction = 'installed' | 'updated' | 'unchanged' | 'removed' | 'absent' | 'kept' | 'in use';
 
 const mode = 0o755;
 

@@ -14,6 +14,12 @@ const dnsLabel = z.string().regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/);
 const anyObject = z.record(z.string(), z.unknown());
 const objects = z.array(anyObject);
 
+/**
+ * Addresses of networks that say nothing about them. RFC 2544 keeps the block for tests between devices, so that no cluster and no
+ * site should use it; each node gives the same ones, as its switch reaches no other node.
+ */
+const ipam = { type: 'host-local', ranges: [[{ subnet: '198.18.0.0/24' }]] };
+
 /** What Kubernetes' own schema decides further on. */
 function passedOn(meaning: string) {
   return anyObject.default({}).describe(meaning);
@@ -62,8 +68,10 @@ const network = z
       ),
     definitions: z
       .array(definition)
-      .default([])
-      .describe('with multus: a NetworkAttachmentDefinition each, of `name`, `namespace`, `options`'),
+      .default([{ name: 'usvhost', options: { ipam } }])
+      .describe(
+        'with multus: a NetworkAttachmentDefinition each, of `name`, `namespace`, `options`; the first is that of pods that name none',
+      ),
     chained: z
       .strictObject({
         list: z
@@ -73,7 +81,7 @@ const network = z
           .describe('the configuration list of the nodes; auto: the one that the runtime uses'),
         options: z
           .looseObject({ ifName: z.string().regex(/^[^\s/:]{1,15}$/) })
-          .default({ ifName: 'net1' })
+          .default({ ifName: 'net1', ipam })
           .describe('options of the plugin in it (docs/cni.md)'),
       })
       .prefault({}),

@@ -17,6 +17,12 @@ async function cluster(command: string, loud: boolean): Promise<boolean> {
   return code === 0;
 }
 
+/** Builds what the stories with the chart install. */
+async function buildImage(): Promise<boolean> {
+  const { code } = await run('npm', ['run', '--silent', 'image'], { inherit: true });
+  return code === 0;
+}
+
 const failure: Outcome = { passed: 0, failed: 1, skipped: {} };
 
 export async function runInCluster(rest: readonly string[]): Promise<Outcome> {
@@ -24,7 +30,9 @@ export async function runInCluster(rest: readonly string[]): Promise<Outcome> {
   const options = { arguments: ['--forceExit', ...rest], oneAtATime: true };
   const tests = async (): Promise<Outcome> => runJest('cluster', options);
   // Where there can be no cluster each test says so, and in one that somebody is using there is nothing to do.
-  if (missingPeers(clusterPeers).length > 0 || (await cluster('status', false))) return tests();
+  if (missingPeers(clusterPeers).length > 0) return tests();
+  if (!(await buildImage())) return failure;
+  if (await cluster('status', false)) return tests();
   if (!((await cluster('build', true)) && (await cluster('up', true)))) return failure;
   const outcome = await tests();
   return (await cluster('down', true)) ? outcome : addUp([outcome, failure]);

@@ -5,7 +5,8 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { clusterPeers } from '../../scripts/packages.ts';
 import { groupNeeds } from '../support/need.ts';
-import { chainedList, chainOurs } from './chain.ts';
+import { chainOurs } from './chain.ts';
+import { defaultNetwork } from './names.ts';
 import { readNodeFile } from './node-file.ts';
 import { importOurImage } from './our-image.ts';
 import { pod } from './pods.ts';
@@ -49,7 +50,7 @@ groupNeeds(...clusterPeers)('our plugin behind the default network', () => {
 
   test('is taken out of the list again, and pods are made as before', async () => {
     await stage.usvhost('install', '--uninstall', '--chain', 'auto');
-    expect(JSON.parse(await readNodeFile(chainedList))).toMatchObject({ plugins: [{ type: 'bridge' }] });
+    expect(JSON.parse(await readNodeFile(defaultNetwork))).toMatchObject({ plugins: [{ type: 'bridge' }] });
     await stage.apply(pod('after', { ports: 1 }));
     await stage.runs('after');
     expect(await linksOf('after')).toBe('eth0\nlo');

@@ -75,25 +75,26 @@ groupNeeds('go')('the chart', () => {
     });
   }
 
-  test('only the job that waits for the removal has a token, and it may watch one object', async () => {
+  test('only the jobs that wait for the removal have a token, and each may watch one object', async () => {
     const objects = await objectsOf(...fixed);
     const withToken = objects.filter((object) => podOf(object)?.automountServiceAccountToken === true);
     expect(withToken.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual([
       'Job usvhost-removal',
+      'Job usvhost-purge',
     ]);
     for (const object of objects) {
       const pod = podOf(object);
       if (pod !== undefined) expect(pod.automountServiceAccountToken).toBe(withToken.includes(object));
     }
     const roles = objects.filter(({ kind }) => kind.endsWith('Role'));
-    expect(roles.flatMap(({ rules }) => rules)).toEqual([
-      {
+    expect(roles.flatMap(({ rules }) => rules)).toEqual(
+      ['usvhost-removal', 'usvhost-purge'].map((name) => ({
         apiGroups: ['apps'],
         resources: ['daemonsets'],
-        resourceNames: ['usvhost-removal'],
+        resourceNames: [name],
         verbs: ['watch'],
-      },
-    ]);
+      })),
+    );
   });
 
   test('the files of the daemons are configurations of theirs', async () => {

@@ -12,7 +12,8 @@ import { inside } from './cluster.ts';
 import { download, go, type Say } from './go.ts';
 import { writeBusybox } from './images.ts';
 import { importArchive } from './import-image.ts';
-import { cniDirectory } from './names.ts';
+import { cniDirectory, singleNetwork } from './names.ts';
+import { removeNodeFile } from './node-file.ts';
 import { cacheOf } from './paths.ts';
 import type { OnUndo, Stage } from './stage.ts';
 import { versions } from './versions.ts';
@@ -72,6 +73,10 @@ export async function installMultusThick(stage: Stage, onUndo: OnUndo): Promise<
   const kubectl = async (...args: readonly string[]): Promise<string> => run(inside(['kubectl', ...args]));
   const configuration = `${cniDirectory}/00-multus.conf`;
   const plugins = ['multus-shim', 'passthru'].map((name) => `/opt/cni/bin/${name}`);
+  // It takes the first network that it finds.
+  const single = `${cniDirectory}/10-${basename(singleNetwork)}`;
+  await run(inside(['cp', singleNetwork, single]));
+  onUndo(async () => removeNodeFile(single));
   // The daemon leaves these behind, as it would need them after a restart.
   onUndo(async () => run(inside(['rm', '-f', configuration, ...plugins])));
   const manifest = `--filename=${join(directory, manifestFile)}`;

@@ -6,7 +6,7 @@
 import { run } from '../../cli/demo/process.ts';
 import { inside } from './cluster.ts';
 import { kubeconfig } from './host/pki.ts';
-import { cniDirectory, defaultNetwork } from './names.ts';
+import { cniDirectory, singleNetwork } from './names.ts';
 import { writeNodeFile } from './node-file.ts';
 import type { OnUndo, Stage } from './stage.ts';
 
@@ -93,7 +93,7 @@ export async function installMultus(stage: Stage, onUndo: OnUndo): Promise<void>
       name: 'multus',
       type: 'multus',
       kubeconfig: `${directory}/multus.kubeconfig`,
-      clusterNetwork: defaultNetwork,
+      clusterNetwork: singleNetwork,
     }),
   );
   onUndo(async () => run(inside(['rm', '-r', directory, configuration])));

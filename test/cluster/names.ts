@@ -11,4 +11,9 @@ export const podNetwork = '10.244.0.0/24';
 export const containerdSocket = '/run/containerd/containerd.sock';
 /** Configuration of the default network: the runtime takes the first file of this directory. */
 export const cniDirectory = '/etc/cni/net.d';
-export const defaultNetwork = `${cniDirectory}/50-default.conf`;
+export const defaultNetwork = `${cniDirectory}/50-default.conflist`;
+/**
+ * The same network as one plugin, where no runtime looks: Multus 4.2.3 calls DEL of a list with a configuration that lacks the
+ * plugins' own keys.
+ */
+export const singleNetwork = '/etc/cni/default.conf';

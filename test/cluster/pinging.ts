@@ -5,23 +5,23 @@
 
 import { UsvhostError } from '../../lib/errors.ts';
 import { eventually } from '../support/eventually.ts';
-import type { Stage } from './stage.ts';
+import type { PodSpace } from './pod-space.ts';
 
 const file = '/tmp/ping';
 /** Answers in a row that show that frames flow again: two seconds' worth. */
 const enough = 20;
 
 export class Pinging {
-  readonly #stage: Stage;
+  readonly #stage: PodSpace;
   readonly #pod: string;
 
-  private constructor(stage: Stage, pod: string) {
+  private constructor(stage: PodSpace, pod: string) {
     this.#stage = stage;
     this.#pod = pod;
   }
 
   /** Ten a second. It ends with the pod. */
-  static async start(stage: Stage, pod: string, target: string): Promise<Pinging> {
+  static async start(stage: PodSpace, pod: string, target: string): Promise<Pinging> {
     const script = `ping -I net1 -i 0.1 ${target} > ${file} 2>&1 &`;
     await stage.exec(pod, 'sh', '-c', script);
     return new Pinging(stage, pod);

@@ -18,6 +18,15 @@ export interface PodOptions {
   readonly securityContext?: object;
 }
 
+/** What Pod Security's `restricted` demands of a container. */
+export const restricted = {
+  runAsUser: 1000,
+  runAsNonRoot: true,
+  allowPrivilegeEscalation: false,
+  capabilities: { drop: ['ALL'] },
+  seccompProfile: { type: 'RuntimeDefault' },
+};
+
 export function pod(name: string, options: PodOptions = {}): object {
   const { image = busyboxImage, command = ['sleep', '86400'], ports = 0, annotations = {} } = options;
   const limits = { ...options.limits, ...(ports > 0 ? { 'usvhost.io/port': String(ports) } : {}) };

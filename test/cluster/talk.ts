@@ -5,8 +5,8 @@
 
 import { eventually } from '../support/eventually.ts';
 import { ourImage } from './our-image.ts';
+import type { PodSpace } from './pod-space.ts';
 import { type PodOptions, pod } from './pods.ts';
-import type { Stage } from './stage.ts';
 
 interface TalkerOptions extends PodOptions {
   /** Names of its ports in the pod. Default: net1. */
@@ -26,15 +26,16 @@ export function talker(name: string, options: TalkerOptions = {}): object {
 }
 
 /** The IPv4 address of a pod's interface. */
-export async function addressOf(stage: Stage, pod: string, device = 'net1'): Promise<string> {
+export async function addressOf(stage: PodSpace, pod: string, device = 'net1'): Promise<string> {
   const output = await stage.exec(pod, 'ip', '-4', '-o', 'address', 'show', 'dev', device);
   return /inet ([\d.]+)/.exec(output)?.[1] ?? output;
 }
 
 /** Returns when three pings in a row are answered: ready means started, the dataplanes may still be connecting. */
-export async function reaches(stage: Stage, pod: string, target: string, device = 'net1'): Promise<void> {
+export async function reaches(stage: PodSpace, pod: string, target: string, device = 'net1'): Promise<void> {
   const ping = async (): Promise<string> =>
-    stage.exec(pod, 'sh', '-c', `ping -I ${device} -i 0.1 -c 3 -w 5 ${target} || true`);
-  const answered = (output: string): boolean => output.includes('3 packets received');
+    stage.exec(pod, 'sh', '-c', `/bin/ping -I ${device} -i 0.1 -c 3 -w 5 ${target} || true`);
+  // A path, for busybox's shell has a ping of its own. Its words, and those of iputils.
+  const answered = (output: string): boolean => /\b3 (packets )?received/.test(output);
   await eventually(ping, answered, `3 answers from ${target}`, { millis: 60_000 });
 }

@@ -11,7 +11,7 @@ import { groupNeeds } from '../support/need.ts';
 import { chainOurs } from './chain.ts';
 import { dpdkImage, importDpdkImage } from './dpdk-image.ts';
 import { importOurImage, ourImage } from './our-image.ts';
-import { pod } from './pods.ts';
+import { pod, restricted } from './pods.ts';
 import { portCount, Stage, stageMillis, undoAll } from './stage.ts';
 
 const socket = '/var/run/usvhost/net1/vhost.sock';
@@ -21,14 +21,6 @@ const testpmd = [
   ...['--no-pci', '--no-telemetry', `--vdev=net_virtio_user0,path=${socket},queue_size=256`, '--'],
   ...['--auto-start', '--forward-mode=macswap', '--total-num-mbufs=4096', '--stats-period=1'],
 ];
-/** What `restricted` demands. */
-const restricted = {
-  runAsUser: 1000,
-  runAsNonRoot: true,
-  allowPrivilegeEscalation: false,
-  capabilities: { drop: ['ALL'] },
-  seccompProfile: { type: 'RuntimeDefault' },
-};
 const frames = 200;
 
 groupNeeds(...clusterPeers, 'dpdk-testpmd')('testpmd in a pod', () => {

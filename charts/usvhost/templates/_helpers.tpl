@@ -25,6 +25,13 @@ app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
 {{- end -}}
 {{- end -}}
 
+{{/* What every container begins with. Its last words are seen by kubectl describe. */}}
+{{- define "usvhost.containerImage" -}}
+image: {{ include "usvhost.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+terminationMessagePolicy: FallbackToLogsOnError
+{{- end -}}
+
 {{/* multus, chained or none. */}}
 {{- define "usvhost.mode" -}}
 {{- if ne .Values.network.mode "auto" -}}{{ .Values.network.mode }}
@@ -140,6 +147,9 @@ limits:
 {{- define "usvhost.webhookConfig" -}}
 {{- $attach := ternary "chained" "multus" (eq (include "usvhost.mode" .) "chained") -}}
 {{- $own := dict "attach" $attach "image" (include "usvhost.image" .) "imagePullPolicy" .Values.image.pullPolicy -}}
+{{- with .Values.network.definitions -}}
+{{- with first . -}}{{- $_ := set $own "defaultNetwork" (printf "%s/%s" (.namespace | default $.Release.Namespace) .name) -}}{{- end -}}
+{{- end -}}
 {{- with .Values.agent.config.resourceName -}}{{- $_ := set $own "resourceName" . -}}{{- end -}}
 {{- with .Values.agent.config.ports -}}{{- $_ := set $own "maxPorts" (int64 .) -}}{{- end -}}
 {{- merge (dict) .Values.webhook.config $own | toPrettyJson -}}

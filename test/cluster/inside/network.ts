@@ -4,7 +4,7 @@
 
 import { cpSync, existsSync, writeFileSync } from 'node:fs';
 import { run } from '../../../cli/demo/process.ts';
-import { defaultNetwork, nodeAddress, podNetwork } from '../names.ts';
+import { defaultNetwork, nodeAddress, podNetwork, singleNetwork } from '../names.ts';
 
 const bridgeFilter = '/proc/sys/net/bridge/bridge-nf-call-iptables';
 
@@ -20,13 +20,12 @@ export async function makeNetwork(plugins: string): Promise<void> {
   // So that a pod reaches a pod on the same bridge by its service; not every kernel has it.
   if (existsSync(bridgeFilter)) writeFileSync(bridgeFilter, '1');
   cpSync(plugins, '/opt/cni/bin', { recursive: true });
-  writeFileSync(defaultNetwork, JSON.stringify(bridge));
+  writeFileSync(defaultNetwork, JSON.stringify({ ...network, plugins: [bridge] }));
+  writeFileSync(singleNetwork, JSON.stringify({ ...network, ...bridge }));
 }
 
-/** One plugin and not a list: Multus 4.2.3 calls DEL of a list with a configuration that lacks the plugins' own keys. */
+const network = { cniVersion: '1.0.0', name: 'default' };
 const bridge = {
-  cniVersion: '1.0.0',
-  name: 'default',
   type: 'bridge',
   bridge: 'cni0',
   isGateway: true,

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The chart in the cluster, as a platform engineer installs it: image into the runtime, `helm install --wait`, and a namespace for
+// pods. Each step's undo stands beside it.
+
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run } from '../../cli/demo/process.ts';
+import { usvFailure } from '../../lib/errors.ts';
+import { buildHelm, chart } from '../../scripts/helm.ts';
+import { projectRoot } from '../../scripts/main.ts';
+import { inside } from './cluster.ts';
+import { importArchive } from './import-image.ts';
+import { PodSpace } from './pod-space.ts';
+import { type OnUndo, portCount } from './stage.ts';
+
+/** Of the release, and of our pods. */
+export const releaseNamespace = 'usvhost';
+const releaseName = 'usvhost';
+const patience = '120s';
+/** Of `npm run image`. */
+const archive = join(projectRoot, 'build/image/usvhost.tar');
+
+interface ReleaseOptions {
+  /** Flags of `helm install`, such as `--set=network.mode=multus`. */
+  readonly values?: readonly string[];
+  /** Of the namespace for pods, `key=value`. */
+  readonly labels?: readonly string[];
+}
+
+export class Release extends PodSpace {
+  readonly #values: readonly string[];
+
+  private constructor(values: readonly string[]) {
+    super();
+    this.#values = values;
+  }
+
+  /** Returns when everything of the release is ready and the kubelet offers ports. */
+  static async install(onUndo: OnUndo, { values = [], labels = [] }: ReleaseOptions = {}): Promise<Release> {
+    const release = new Release(values);
+    await importRelease();
+    onUndo(async () => release.kubectl('delete', 'namespace', releaseNamespace, `--timeout=${patience}`));
+    onUndo(async () => release.uninstall());
+    await release.installAgain();
+    await release.make(onUndo, ...labels);
+    return release;
+  }
+
+  /** After `uninstall`, as the first time. */
+  async installAgain(): Promise<void> {
+    await this.helm('install', releaseName, chart, '--create-namespace', '--wait', ...this.#values);
+    await this.offers(portCount);
+  }
+
+  /** With other values, or another chart: `helm upgrade` keeps those that were given before. */
+  async upgrade(...values: readonly string[]): Promise<void> {
+    await this.helm('upgrade', releaseName, chart, '--reuse-values', '--wait', ...values);
+  }
+
+  /** Also when there is none. Returns when its pods are gone. */
+  async uninstall(): Promise<void> {
+    await this.helm('uninstall', releaseName, '--ignore-not-found', '--wait');
+    const all = ['--all', '--for=delete', `--timeout=${patience}`];
+    await run(inside(['kubectl', '--namespace', releaseNamespace, 'wait', 'pods', ...all]));
+  }
+
+  /** Where something of ours is on the node, or among the objects of the cluster outside of the release's namespace. */
+  async traces(): Promise<string[]> {
+    const script = `find /run /opt/cni /etc/cni /var/run/k8s.cni.cncf.io -xdev -name '*usvhost*' 2>/dev/null
+      find /var/lib/usvhost -mindepth 1
+      grep -rl usvhost /etc/cni 2>/dev/null
+      grep -o '[^ ]*usvhost/[^ ]*' /proc/mounts
+      kubectl get clusterroles,clusterrolebindings,mutatingwebhookconfigurations,priorityclasses --output=name | grep usvhost
+      true`;
+    const said = await run(inside(['sh', '-c', script]));
+    return said.split('\n').filter((line) => line !== '' && !line.includes('usvhost-cluster'));
+  }
+
+  /** Runs helm in the release's namespace. @throws UsvhostError USV_IO with what it said */
+  async helm(command: string, ...args: readonly string[]): Promise<string> {
+    const home = mkdtempSync(join(tmpdir(), 'usvhost-helm-'));
+    try {
+      const variables = ['CACHE', 'CONFIG', 'DATA'].map((name) => `HELM_${name}_HOME=${home}`);
+      const flags = [`--namespace=${releaseNamespace}`, `--timeout=${patience}`];
+      return await run(inside(['env', ...variables, await buildHelm(), command, ...args, ...flags]));
+    } finally {
+      rmSync(home, { recursive: true, force: true });
+    }
+  }
+}
+
+/** Gives the image to the node's runtime. @throws UsvhostError USV_USAGE when it was not built */
+async function importRelease(): Promise<void> {
+  if (!existsSync(archive))
+    throw usvFailure('USV_USAGE', `no ${archive}: npm run image builds it, and so does npm run test:cluster`);
+  await importArchive(archive);
+}
