@@ -2,7 +2,8 @@
 //
 // Who counts what the reconciler and the leftovers do.
 
-export type CleanupAction = 'attachment' | 'port' | 'tombstone' | 'leftover' | 'leftover_failed';
+export const cleanupActions = ['attachment', 'port', 'tombstone', 'leftover', 'leftover_failed'] as const;
+export type CleanupAction = (typeof cleanupActions)[number];
 
 export interface CleanupObserver {
   /** Something that no pod owns was taken away, or could not be. */

@@ -12,7 +12,7 @@ import { agentMetricTable } from '../lib/agent-metrics.ts';
 import { Metrics, type Reading } from '../lib/metrics.ts';
 import type { Part } from '../lib/parts.ts';
 import description from '../package.json' with { type: 'json' };
-import type { CleanupObserver } from './cleanup-observer.ts';
+import { type CleanupObserver, cleanupActions } from './cleanup-observer.ts';
 import type { Holdings } from './holdings.ts';
 import type { PortStates } from './port-states.ts';
 import type { Tombstones } from './tombstones.ts';
@@ -77,6 +77,10 @@ export function createAgentMetrics(): AgentMetrics {
       [...(from?.ports.counts() ?? [])].map(([state, value]) => ({ labels: { state }, value })),
   });
   metrics.addProcess();
+  // A series that begins with its first event has no increase for it, and alerts would miss the first failure.
+  for (const result of ['complete', 'partial'])
+    metrics.count('usvhost_reconciler_passes_total', { result }, 0);
+  for (const action of cleanupActions) metrics.count('usvhost_reconciler_actions_total', { action }, 0);
   const countTraffic = (counted: Counted): void => {
     for (const [counter, more] of counted) {
       const [, direction = '', unit] = /^(rx|tx)_(packets|bytes)$/.exec(counter) ?? [];

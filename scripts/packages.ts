@@ -56,6 +56,7 @@ export const peers = {
   'host-local': { package: 'containernetworking-plugins', ...file('/usr/lib/cni/host-local') },
   ip: { package: 'iproute2', ...program('ip') },
   ping: { package: 'iputils-ping', ...program('ping') },
+  promtool: { package: 'prometheus', ...program('promtool') },
   go: { elsewhere: 'Go 1.26 of https://go.dev/dl', ...program('go') },
   runc: { package: 'runc', ...program('runc') },
   busybox: { package: 'busybox-static', ...program('busybox') },

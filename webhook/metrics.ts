@@ -27,6 +27,11 @@ export function createWebhookMetrics(expires: () => Date | undefined): WebhookMe
     },
   });
   metrics.addProcess();
+  // A series that begins with its first event has no increase for it, and alerts would miss the first failure.
+  for (const result of ['patched', 'untouched', 'USV_ANNOTATION'])
+    metrics.count('usvhost_webhook_reviews_total', { result }, 0);
+  for (const result of ['OK', 'USV_CERTIFICATE'])
+    metrics.count('usvhost_webhook_certificate_reloads_total', { result }, 0);
   return {
     contentType: metrics.contentType,
     text: () => metrics.text(),

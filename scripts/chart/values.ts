@@ -191,6 +191,14 @@ export const valuesSchema = z.strictObject({
         .record(z.string(), z.string())
         .default({})
         .describe('further labels by which Prometheus finds them'),
+      rules: z
+        .boolean()
+        .default(false)
+        .describe("a PrometheusRule of Prometheus's operator with the alerts of docs/operations.md"),
+      dashboard: z
+        .boolean()
+        .default(false)
+        .describe('a ConfigMap with a dashboard, which Grafana finds by its label grafana_dashboard'),
     })
     .prefault({}),
   networkPolicy: z

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The Helm chart's values.yaml, values.schema.json and README, all from the one schema of its values.
+// The Helm chart's values.yaml, values.schema.json and README, all from the one schema of its values, and its dashboard.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { dashboard } from '../chart/dashboard.ts';
 import { valuesSchema } from '../chart/values.ts';
 import { projectRoot } from '../main.ts';
 import { generatedNote, type Output } from './output.ts';
@@ -74,6 +75,10 @@ export async function generate(): Promise<readonly Output[]> {
   return [
     { path: `${directory}/values.yaml`, content: `${head}\n${yaml(tree, '').join('\n')}\n` },
     { path: `${directory}/values.schema.json`, content: `${JSON.stringify(schema, undefined, 2)}\n` },
+    {
+      path: `${directory}/files/dashboard.json`,
+      content: `${JSON.stringify(dashboard(), undefined, 2)}\n`,
+    },
     { path: `${directory}/README.md`, content: text.replace(marker, `${generatedNote(source)}\n\n${table}`) },
   ];
 }

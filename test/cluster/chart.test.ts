@@ -5,10 +5,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect } from '@jest/globals';
+import { parse } from 'yaml';
 import { readConfig } from '../../cni/config.ts';
 import { agentConfigSchema } from '../../lib/config/agent.ts';
 import { switchConfigSchema } from '../../lib/config/switch.ts';
 import { webhookConfigSchema } from '../../lib/config/webhook.ts';
+import { dashboard } from '../../scripts/chart/dashboard.ts';
 import { buildHelm, chart, helm, render } from '../../scripts/helm.ts';
 import { projectRoot } from '../../scripts/main.ts';
 import { renderManifests } from '../../scripts/manifests.ts';
@@ -29,7 +31,10 @@ const sets: Readonly<Record<string, readonly string[]>> = {
   chained: [...fixed, '--set=network.mode=chained', '--set-json=network.chained.options={"ifName":"fast0"}'],
   multus: [...fixed, '--set=network.mode=multus', '--set-json=network.definitions=[{"name":"fast"}]'],
   ovs: [...fixed, '--set=agent.config.switch=ovs', '--set=agent.config.ovs.database=/run/ovs/db.sock'],
-  metrics: [...fixed, '--set=metrics.podMonitor=true', '--set=metrics.serviceMonitor=true'],
+  metrics: [
+    ...fixed,
+    ...['podMonitor', 'serviceMonitor', 'rules', 'dashboard'].map((each) => `--set=metrics.${each}=true`),
+  ],
   hugepages: [...fixed, `--set-json=agent.config.slices=${JSON.stringify(slices)}`],
 };
 
@@ -124,6 +129,23 @@ groupNeeds('go')('the chart', () => {
       { name: 'fast', uid: 65_532 },
       { name: 'other', uid: 7, mtu: 9000 },
     ]);
+  });
+
+  test('alerts and dashboard are those of the files, and scrapers give the labels that they read', async () => {
+    const objects = await objectsOf(...(sets['metrics'] ?? []), '--set=metrics.labels.team=net');
+    const rule = find(objects, 'PrometheusRule', 'usvhost');
+    expect(rule.spec).toEqual(parse(readFileSync(join(chart, 'files/rules.yaml'), 'utf8')));
+    expect(rule.metadata.labels).toMatchObject({ team: 'net' });
+    const { data, metadata } = find(objects, 'ConfigMap', 'usvhost-dashboard');
+    expect(JSON.parse(data['usvhost.json'] ?? '')).toEqual(dashboard());
+    expect(metadata.labels).toMatchObject({ grafana_dashboard: '1' });
+    const node = { sourceLabels: ['__meta_kubernetes_pod_node_name'], targetLabel: 'node' };
+    for (const component of ['agent', 'webhook']) {
+      const relabelings = [{ targetLabel: 'job', replacement: `usvhost-${component}` }, node];
+      const name = `usvhost-${component}`;
+      expect(find(objects, 'PodMonitor', name).spec.podMetricsEndpoints).toMatchObject([{ relabelings }]);
+      expect(find(objects, 'ServiceMonitor', name).spec.endpoints).toMatchObject([{ relabelings }]);
+    }
   });
 
   test('another configuration of one daemon leaves the other pod as it is', async () => {

@@ -25,7 +25,11 @@ export interface PodSpec {
 /** As much of a Kubernetes object as the tests read. */
 export interface KubernetesObject {
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly annotations?: Readonly<Record<string, string>> };
+  readonly metadata: {
+    readonly name: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
   readonly spec: any;
   readonly data: Readonly<Record<string, string>>;
   readonly rules: readonly object[];

@@ -77,7 +77,7 @@ onNode('metrics', () => {
     expect(valueOf(page, 'usvhost_kubelet_registered')).toBe(1);
     expect(valueOf(page, 'usvhost_switch_reachable')).toBe(1);
     expect(valueOf(page, 'usvhost_tombstones')).toBe(0);
-    expect(valueOf(page, 'usvhost_reconciler_passes_total')).toBeGreaterThan(0);
+    expect(valueOf(page, 'usvhost_reconciler_passes_total', { result: 'partial' })).toBeGreaterThan(0);
     expect(valueOf(page, 'usvhost_build_info')).toBe(1);
     expect(valueOf(page, 'process_cpu_seconds_total')).toBeGreaterThan(0);
     expect(readExposition(page).get('usvhost_cni_call_duration_seconds')?.type).toBe('histogram');
