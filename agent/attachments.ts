@@ -165,6 +165,11 @@ export class Attachments implements AttachmentStore {
     );
   }
 
+  /** Whose port it is. */
+  findByPort(port: string): Attachment | undefined {
+    return optional(this.#statement('SELECT * FROM attachments WHERE port = ?').get(port));
+  }
+
   put(a: Attachment): void {
     const portOptions = a.portOptions === undefined ? null : JSON.stringify(a.portOptions);
     this.#write(() => {

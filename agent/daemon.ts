@@ -19,6 +19,7 @@ import { runUntil } from '../lib/run-until.ts';
 import { startStatus } from '../lib/status-server.ts';
 import { Attachments } from './attachments.ts';
 import { Holdings } from './holdings.ts';
+import { kubernetesSide } from './kubernetes/side.ts';
 import { Leftovers } from './leftovers.ts';
 import { createAgentMetrics } from './metrics.ts';
 import { isNamespaceGone } from './namespaces.ts';
@@ -35,6 +36,8 @@ export interface AgentDeps {
   readonly log: Logger;
   /** Text of /proc/sys/kernel/random/boot_id. */
   readonly bootId: string;
+  /** Variables of the process, by which it knows that it is in a cluster. Default none. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /** Wraps the steps of each CNI call; default none. */
   readonly hands?: ((steps: Steps) => Steps) | undefined;
 }
@@ -121,16 +124,33 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     });
     undo.push(() => reconciler.close());
     const ports = new PortStates();
+    const kubernetes = kubernetesSide(config, deps.env ?? {}, {
+      log,
+      attachmentOf: (port) => store.findByPort(port),
+      onPodGone: () => reconciler.kick(),
+      observer: metrics.kubernetes,
+    });
+    undo.push(() => kubernetes?.close());
     const keeper = new PortKeeper({
       store,
       queue,
       nodeSwitch,
       log,
-      observer: ports,
+      observer: {
+        replace: (present) => {
+          ports.replace(present);
+          kubernetes?.ports.replace(present);
+        },
+        change: (name, state, reason) => {
+          ports.change(name, state);
+          kubernetes?.ports.change(name, state, reason);
+        },
+      },
       onHealth: (reachable) => {
         if (!reachable) ports.clear();
         log.info({ reachable }, 'switch');
         plugin.setHealth(reachable);
+        kubernetes?.switchReachable(reachable);
         if (reachable) reconciler.kick();
       },
     });
@@ -143,7 +163,9 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       handle: async (request, steps) => {
         const hands = deps.hands?.(steps) ?? steps;
         await leftovers.tidy(hands, request);
-        return answer(request, hands, cniDeps);
+        const answered = await answer(request, hands, cniDeps);
+        if (answered.error !== undefined) kubernetes?.callFailed(request, answered.error);
+        return answered;
       },
     });
     undo.push(() => server.close());

@@ -14,6 +14,7 @@ import type { Part } from '../lib/parts.ts';
 import description from '../package.json' with { type: 'json' };
 import { type CleanupObserver, cleanupActions } from './cleanup-observer.ts';
 import type { Holdings } from './holdings.ts';
+import type { KubernetesObserver } from './kubernetes/side.ts';
 import type { PortStates } from './port-states.ts';
 import type { Tombstones } from './tombstones.ts';
 import type { Counted, Traffic } from './traffic.ts';
@@ -34,6 +35,7 @@ export interface AgentMetrics {
   readonly cni: CallObserver;
   readonly plugin: PluginObserver;
   readonly cleanup: CleanupObserver;
+  readonly kubernetes: KubernetesObserver;
   readonly contentType: string;
   /** Everything, in Prometheus's text format; only after `connect`. */
   text(): Promise<string>;
@@ -51,6 +53,7 @@ function* byState(store: MetricSources['store']): Iterable<Reading<{ readonly st
 
 export function createAgentMetrics(): AgentMetrics {
   let from: MetricSources | undefined;
+  let contact: number | undefined;
   const resources = () => from?.plugin.resources() ?? [];
   const metrics = new Metrics(agentMetricTable, {
     usvhost_build_info: () => [
@@ -75,6 +78,8 @@ export function createAgentMetrics(): AgentMetrics {
     usvhost_switch_reachable: () => one(Number(from?.switchReachable() ?? false)),
     usvhost_switch_ports: () =>
       [...(from?.ports.counts() ?? [])].map(([state, value]) => ({ labels: { state }, value })),
+    usvhost_kubernetes_last_contact_timestamp_seconds: () =>
+      contact === undefined ? [] : one(contact / 1000),
   });
   metrics.addProcess();
   // A series that begins with its first event has no increase for it, and alerts would miss the first failure.
@@ -108,6 +113,13 @@ export function createAgentMetrics(): AgentMetrics {
       passed: (seconds, complete) => {
         metrics.count('usvhost_reconciler_passes_total', { result: complete ? 'complete' : 'partial' });
         metrics.observe('usvhost_reconciler_pass_duration_seconds', {}, seconds);
+      },
+    },
+    kubernetes: {
+      event: (result) => metrics.count('usvhost_kubernetes_events_total', { result }),
+      informerRestarted: () => metrics.count('usvhost_kubernetes_informer_restarts_total', {}),
+      contact: () => {
+        contact = Date.now();
       },
     },
     contentType: metrics.contentType,

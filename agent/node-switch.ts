@@ -8,8 +8,8 @@ import type { SwitchPorts } from '../cni/call.ts';
 export interface PresenceListener {
   /** The switch works and has these ports, state by name: on first contact, after a restart, when ports may have been lost. */
   present(ports: ReadonlyMap<string, string>): void;
-  /** A port has come or changed its state, or, without a state, gone. */
-  changed(port: string, state: string | undefined): void;
+  /** A port has come or changed its state, or, without a state, gone. `reason`: why, where the switch says it. */
+  changed(port: string, state: string | undefined, reason?: string): void;
   /** The switch does not work any more, or not yet; the watch is over. */
   lost(reason: unknown): void;
 }

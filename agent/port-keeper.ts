@@ -13,7 +13,14 @@ import { UsvhostError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Attachments } from './attachments.ts';
 import type { NodeSwitch } from './node-switch.ts';
-import type { PortStates } from './port-states.ts';
+
+/** Told what a watch of the switch says (agent/node-switch.ts). */
+export interface PortObserver {
+  /** These are all ports, state by name. */
+  replace(ports: ReadonlyMap<string, string>): void;
+  /** One port has come, changed, or, with an undefined state, gone. */
+  change(port: string, state: string | undefined, reason?: string): void;
+}
 
 export interface PortKeeperOptions {
   readonly store: Pick<Attachments, 'get' | 'list' | 'buriedPorts' | 'forgetBuriedPort'>;
@@ -24,7 +31,7 @@ export interface PortKeeperOptions {
   /** Told when the switch comes and goes; first call when it is first known. */
   readonly onHealth?: (reachable: boolean) => void;
   /** Told which ports there are, and of each change. */
-  readonly observer?: Pick<PortStates, 'replace' | 'change'>;
+  readonly observer?: PortObserver;
   /** First pause before the switch is watched again after it was lost; it doubles up to a second. Default 50. */
   readonly retryMillis?: number;
   /** Pause before what the switch refused is tried again. Default 5000. */
@@ -71,8 +78,8 @@ export class PortKeeper {
         this.#health(true);
         this.#schedule(new Set(ports.keys()));
       },
-      changed: (name, state) => {
-        if (!over) this.#options.observer?.change(name, state);
+      changed: (name, state, reason) => {
+        if (!over) this.#options.observer?.change(name, state, reason);
       },
       lost: (reason) => {
         if (over || this.#closed) return;

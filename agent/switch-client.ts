@@ -109,7 +109,7 @@ export class SwitchClient implements NodeSwitch {
     stream.on('data', ({ snapshot, changed, removed }: PortEvent__Output) => {
       if (snapshot)
         listener.present(new Map(snapshot.ports.map((port) => [port.spec?.name ?? '', port.state])));
-      if (changed?.port) listener.changed(changed.port.spec?.name ?? '', changed.port.state);
+      if (changed?.port) listener.changed(changed.port.spec?.name ?? '', changed.port.state, changed.reason);
       if (removed) listener.changed(removed, undefined);
     });
     // A broken stream says so by an error and then an end, or by either.

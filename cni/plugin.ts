@@ -21,6 +21,8 @@ export interface CniAnswer {
   readonly exitCode: number;
   readonly stdout: string;
   readonly result: CallResult;
+  /** What it failed with. */
+  readonly error?: UsvhostError;
 }
 
 type Verb = (call: Call, deps: VerbDeps) => Promise<Record<string, unknown> | void>;
@@ -57,7 +59,7 @@ export async function answer(request: ShimRequest, steps: Steps, deps: CniDeps):
       msg: `${error.code}: ${error.details}`,
       details: error.next,
     };
-    return { exitCode: 1, stdout: `${JSON.stringify(body)}\n`, result: error.code };
+    return { exitCode: 1, stdout: `${JSON.stringify(body)}\n`, result: error.code, error };
   }
 }
 

@@ -107,4 +107,19 @@ export const agentMetricTable = {
     help: 'What was taken away because no pod owns it: attachment, port (of the switch), tombstone, leftover (with the hands of a shim), and leftover_failed.',
     labels: ['action'],
   },
+  usvhost_kubernetes_events_total: {
+    kind: 'counter',
+    help: 'Occurrences told as events on pods, by result: written (as an event or in the series of one), limited (the pod had too many), overflow (too many waited for the API server), refused (by the API server).',
+    labels: ['result'],
+  },
+  usvhost_kubernetes_informer_restarts_total: {
+    kind: 'counter',
+    help: 'How often the watch of the pods of the node has ended by an error and was started again.',
+    labels: [],
+  },
+  usvhost_kubernetes_last_contact_timestamp_seconds: {
+    kind: 'gauge',
+    help: 'When the watch of pods had its last list, change or bookmark, in seconds since 1970; none before the first, and without an API server.',
+    labels: [],
+  },
 } as const satisfies MetricTable;

@@ -255,6 +255,13 @@ export const errorTable = {
     grpc: 'UNAVAILABLE',
     exit: 1,
   },
+  USV_KUBERNETES: {
+    cause: 'The Kubernetes API server does not answer the agent, or refused what it asked for.',
+    next: "Check the agent's service account, its ClusterRole and the way to the API server; pods have their ports without it, and the agent tries again by itself.",
+    cni: 122,
+    grpc: 'UNAVAILABLE',
+    exit: 1,
+  },
   USV_RUNNING: {
     cause: 'Another process of the same role already serves this root.',
     next: 'Stop the other process or use another --root.',

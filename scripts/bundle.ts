@@ -7,6 +7,7 @@ import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { withoutUnusedParts } from './bundle/unused-parts.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bundle = join(root, 'build/bundle');
@@ -26,6 +27,7 @@ await build({
   format: 'esm',
   target: 'node26',
   logLevel: 'warning',
+  plugins: [withoutUnusedParts],
   // Dependencies written as CommonJS ask for Node's modules by require().
   banner: {
     js: "import{createRequire as __require}from'node:module';const require=__require(import.meta.url);",

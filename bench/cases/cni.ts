@@ -75,7 +75,7 @@ const together = (name: PluginName): Candidate => attaching(name, burstModule, [
 
 const life: Candidate = {
   name: 'usvhost',
-  needs: ['unshare', 'ip'],
+  needs: ['unshare', 'ip', 'openssl'],
   run: ({ stop }) =>
     withUndo(async (undo) => {
       const directory = privateDirectory();
@@ -88,6 +88,7 @@ const lifeMetrics: readonly Metric[] = [
   { name: 'registered', unit: 'ms', better: 'lower' },
   { name: 'switch-loss-seen', unit: 'ms', better: 'lower' },
   { name: 'agent-rss-250', unit: 'MB', better: 'lower' },
+  { name: 'agent-rss-250-api', unit: 'MB', better: 'lower' },
   { name: 'reconcile-250', unit: 'ms', better: 'lower' },
 ];
 

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Child, run } from '../../cli/demo/process.ts';
 import { main } from '../../scripts/main.ts';
+import { FakeApiServer } from '../../test/fakes/api-server.ts';
 import { startFakeKubelet } from '../../test/fakes/kubelet.ts';
 import { FakePodResources } from '../../test/fakes/pod-resources.ts';
 import { withUndo } from '../undo.ts';
@@ -19,6 +20,14 @@ const attachments = 250;
 /** Long enough for two passes of a second each. */
 const passesMillis = 2500;
 const metricsUrl = 'http://127.0.0.1:9808/metrics';
+
+type Undo = Parameters<Parameters<typeof withUndo>[0]>[0];
+
+interface FullNode {
+  readonly 'switch-loss-seen': number;
+  readonly 'agent-rss-250': number;
+  readonly 'reconcile-250': number;
+}
 
 /** From the start of the process to the first list of devices. The switch may be away. */
 async function registeredMillis(root: string): Promise<number> {
@@ -44,13 +53,29 @@ async function passes(): Promise<{ readonly seconds: number; readonly count: num
   return { seconds: value('sum'), count: value('count') };
 }
 
-async function fullNode(root: string): Promise<Record<string, number>> {
+/** An API server that has the pods, each as large as an ordinary one. */
+async function apiServer(directory: string, undo: Undo): Promise<FakeApiServer> {
+  const api = await FakeApiServer.start(directory);
+  undo(() => api.close());
+  const env = Array.from({ length: 100 }, (_, n) => ({ name: `VARIABLE_${n}`, value: 'x'.repeat(50) }));
+  const resources = { limits: { [resource]: '1' } };
+  for (let n = 0; n < attachments; n++)
+    api.put(`pod-${n}`, { spec: { containers: [{ name: 'c', image: 'app', env, resources }] } });
+  return api;
+}
+
+/** `withApi`: the agent also talks to an API server. */
+async function fullNode(root: string, withApi: boolean): Promise<FullNode> {
   return withUndo(async (undo) => {
     mkdirSync(root);
+    const api = withApi ? await apiServer(join(root, 'api'), undo) : undefined;
     const env = {
       USVHOST_AGENT_PORTS: '256',
       USVHOST_AGENT_RECONCILE_SECONDS: '1',
       USVHOST_AGENT_METRICS_ADDRESS: '127.0.0.1',
+      ...(api === undefined
+        ? {}
+        : { USVHOST_AGENT_KUBECONFIG: api.kubeconfig, USVHOST_AGENT_NODE_NAME: 'node-1' }),
     };
     const kubelet = await FakePodResources.start(root);
     undo(() => kubelet.stop());
@@ -67,7 +92,7 @@ async function fullNode(root: string): Promise<Record<string, number>> {
           CNI_CONTAINERID: `bench-${n}`,
           CNI_NETNS: netns,
           CNI_IFNAME: 'net1',
-          CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=bench;K8S_POD_NAME=pod-${n}`,
+          CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=bench;K8S_POD_NAME=pod-${n};K8S_POD_UID=uid-pod-${n}`,
         },
         stdin: JSON.stringify(network),
       });
@@ -80,6 +105,7 @@ async function fullNode(root: string): Promise<Record<string, number>> {
     const killed = performance.now();
     await node.killSwitch();
     await node.kubelet.until(() => !healthy(), 'unhealthy ports');
+    if (api !== undefined && api.watches !== 1) throw new Error('the agent does not watch its pods');
     return {
       'switch-loss-seen': performance.now() - killed,
       'agent-rss-250': (Number(/^Rss:\s+(\d+) kB/m.exec(rollup)?.[1]) * 1024) / 1e6,
@@ -92,7 +118,9 @@ await main(async () => {
   const [root = ''] = process.argv.slice(2);
   await run(['ip', 'link', 'set', 'lo', 'up']);
   const registered = await registeredMillis(join(root, 'a'));
-  const rest = await fullNode(join(root, 'b'));
-  process.stdout.write(`${JSON.stringify({ registered, ...rest })}\n`);
+  const alone = await fullNode(join(root, 'b'), false);
+  const together = await fullNode(join(root, 'c'), true);
+  const figures = { registered, ...alone, 'agent-rss-250-api': together['agent-rss-250'] };
+  process.stdout.write(`${JSON.stringify(figures)}\n`);
   return 0;
 });

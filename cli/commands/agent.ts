@@ -46,5 +46,5 @@ async function run({ config: file, ...flags }: Flags): Promise<void> {
   ]);
   const config = loadConfig(agentConfigSchema, { role: 'agent', file, env: process.env, flags });
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  await runAgent(config, { log: createLogger('agent'), bootId }, stopSignal());
+  await runAgent(config, { log: createLogger('agent'), bootId, env: process.env }, stopSignal());
 }

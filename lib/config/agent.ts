@@ -94,6 +94,22 @@ export const agentConfigSchema = z.strictObject({
     ._default(z.enum(['usvhost', 'ovs']), 'usvhost')
     .check(z.describe('the switch of the node: `usvhost switch`, or Open vSwitch with DPDK')),
   ovs: ovsField,
+  kubernetes: z
+    ._default(z.enum(['auto', 'off']), 'auto')
+    .check(
+      z.describe(
+        'events on pods, the condition of the node and a watch of its pods; auto: with kubeconfig, or in a pod with a service account',
+      ),
+    ),
+  kubeconfig: z
+    .optional(absolutePath)
+    .check(z.describe("credentials for the API server; default the service account of the agent's pod")),
+  nodeName: z
+    .optional(z.string().check(z.regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/)))
+    .check(z.describe('name of the node in Kubernetes; nothing is told to the API server without it')),
+  nodeCondition: z
+    ._default(z.boolean(), true)
+    .check(z.describe('whether the node has the condition UsvhostSwitchReady')),
   reconcileSeconds: integerField(1, 3600, 60, 'pause between two looks for what no pod owns any more'),
 });
 

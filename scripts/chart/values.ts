@@ -206,10 +206,19 @@ export const valuesSchema = z.strictObject({
       enabled: z
         .boolean()
         .default(true)
-        .describe('NetworkPolicies: nothing goes out, only metrics and the webhook can be reached'),
+        .describe(
+          'NetworkPolicies: only agents to the API server go out, only metrics and the webhook can be reached',
+        ),
       metricsFrom: objects
         .default([])
         .describe('who may read metrics, `from` of a NetworkPolicy; empty: everybody'),
+      apiServerPorts: z
+        .array(z.int().min(1).max(65_535))
+        .default([443, 6443])
+        .describe('ports by which agents reach the API server'),
+      apiServerTo: objects
+        .default([])
+        .describe('where it is, `to` of a NetworkPolicy; empty: anywhere on these ports'),
     })
     .prefault({}),
   removal: z

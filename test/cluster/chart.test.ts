@@ -15,7 +15,7 @@ import { buildHelm, chart, helm, render } from '../../scripts/helm.ts';
 import { projectRoot } from '../../scripts/main.ts';
 import { renderManifests } from '../../scripts/manifests.ts';
 import { groupNeeds, needs } from '../support/need.ts';
-import { containersOf, find, objectsOf, podOf } from './chart.ts';
+import { containersOf, find, type KubernetesObject, objectsOf, podOf } from './chart.ts';
 
 const test = needs('go');
 /** Certificates are others each time, so that snapshots have none of them. */
@@ -80,7 +80,7 @@ groupNeeds('go')('the chart', () => {
     });
   }
 
-  test('only the jobs that wait for the removal have a token, and each may watch one object', async () => {
+  test('only the jobs that wait for the removal have the token of their pod, and each may watch one object', async () => {
     const objects = await objectsOf(...fixed);
     const withToken = objects.filter((object) => podOf(object)?.automountServiceAccountToken === true);
     expect(withToken.map(({ kind, metadata }) => `${kind} ${metadata.name}`)).toEqual([
@@ -91,7 +91,7 @@ groupNeeds('go')('the chart', () => {
       const pod = podOf(object);
       if (pod !== undefined) expect(pod.automountServiceAccountToken).toBe(withToken.includes(object));
     }
-    const roles = objects.filter(({ kind }) => kind.endsWith('Role'));
+    const roles = objects.filter(({ kind }) => kind === 'Role');
     expect(roles.flatMap(({ rules }) => rules)).toEqual(
       ['usvhost-removal', 'usvhost-purge'].map((name) => ({
         apiGroups: ['apps'],
@@ -100,6 +100,58 @@ groupNeeds('go')('the chart', () => {
         verbs: ['watch'],
       })),
     );
+  });
+
+  const access = [
+    'ClusterRole',
+    'ClusterRoleBinding',
+    'ValidatingAdmissionPolicy',
+    'ValidatingAdmissionPolicyBinding',
+  ];
+  const accessOf = (objects: readonly KubernetesObject[]): string[] =>
+    objects
+      .filter(({ kind }) => access.includes(kind))
+      .map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+
+  test("the agent's container alone has its token, which may read pods, write events and the status of nodes", async () => {
+    const objects = await objectsOf(...fixed);
+    const mounted = objects.flatMap((object) =>
+      containersOf(podOf(object) ?? { securityContext: {}, containers: [] }).filter(({ volumeMounts = [] }) =>
+        volumeMounts.some(({ mountPath }) => mountPath === '/var/run/secrets/kubernetes.io/serviceaccount'),
+      ),
+    );
+    expect(mounted.map(({ name }) => name)).toEqual(['agent']);
+    const role = objects.find(({ kind }) => kind === 'ClusterRole');
+    expect(role?.rules).toEqual([
+      { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch'] },
+      { apiGroups: ['events.k8s.io'], resources: ['events'], verbs: ['create', 'patch'] },
+      { apiGroups: [''], resources: ['nodes/status'], verbs: ['get', 'patch'] },
+    ]);
+    expect(accessOf(objects)).toHaveLength(6);
+  });
+
+  test('an agent that is not to talk to the API server has no token and no right, and nothing goes out', async () => {
+    const objects = await objectsOf(...fixed, '--set=agent.config.kubernetes=off');
+    expect(accessOf(objects)).toEqual([]);
+    const agent = find(objects, 'DaemonSet', 'usvhost-agent');
+    expect(JSON.stringify(agent)).not.toContain('serviceAccountToken');
+    expect(find(objects, 'NetworkPolicy', 'usvhost-agent').spec).not.toHaveProperty('egress');
+  });
+
+  test('the right to write the status of nodes comes with the policy that confines it, or not at all', async () => {
+    const without = [
+      await objectsOf(...fixed, '--set=agent.config.nodeCondition=false'),
+      await objectsOf(...fixed, '--kube-version=1.29.0'),
+    ];
+    for (const objects of without) {
+      const role = objects.find(({ kind }) => kind === 'ClusterRole');
+      expect(JSON.stringify(role?.rules)).not.toContain('nodes');
+      const agent = podOf(find(objects, 'DaemonSet', 'usvhost-agent'))?.containers[0];
+      expect(agent).toMatchObject({
+        env: expect.arrayContaining([{ name: 'USVHOST_AGENT_NODE_CONDITION', value: 'false' }]),
+      });
+    }
+    expect(without.map((objects) => accessOf(objects).length)).toEqual([4, 2]);
   });
 
   test('the files of the daemons are configurations of theirs', async () => {

@@ -11,6 +11,7 @@ export interface Container {
   readonly command?: readonly string[];
   readonly resources: { readonly limits: Readonly<Record<string, string>> };
   readonly securityContext: object;
+  readonly env?: readonly object[];
   readonly volumeMounts?: readonly { readonly mountPath: string; readonly mountPropagation?: string }[];
 }
 

@@ -61,8 +61,8 @@ export class PodSpace {
     await eventually(look, (wrong) => wrong === '', 'a node without leftovers', options);
   }
 
-  /** Kills a daemon of the node, which starts it again. */
-  async killDaemon(name: 'kubelet' | 'containerd', signal = 'KILL'): Promise<void> {
+  /** Kills a daemon of the node, which starts it again; STOP and CONT only keep it from answering. */
+  async killDaemon(name: 'kubelet' | 'containerd' | 'kube-apiserver', signal = 'KILL'): Promise<void> {
     const script = 'kill -"$1" "$(cat "$2")"';
     await run(inside(['sh', '-c', script, 'sh', signal, join(pathsIn('').pids, name)]));
   }

@@ -20,9 +20,14 @@ const kinds: Readonly<Record<string, readonly string[]>> = {
   'batch/v1': ['Job'],
   'policy/v1': ['PodDisruptionBudget'],
   'networking.k8s.io/v1': ['NetworkPolicy'],
-  'rbac.authorization.k8s.io/v1': ['Role', 'RoleBinding'],
-  'admissionregistration.k8s.io/v1': ['MutatingWebhookConfiguration'],
+  'rbac.authorization.k8s.io/v1': ['ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'],
+  'admissionregistration.k8s.io/v1': [
+    'MutatingWebhookConfiguration',
+    'ValidatingAdmissionPolicy',
+    'ValidatingAdmissionPolicyBinding',
+  ],
 };
+const ofTheCluster = /^(ClusterRole|MutatingWebhook|ValidatingAdmissionPolicy)/;
 const plural = (kind: string): string => `${kind.toLowerCase().replace(/y$/, 'ie')}s`;
 const groups = Object.keys(kinds)
   .filter((groupVersion) => groupVersion !== 'v1')
@@ -44,7 +49,7 @@ const discovery: Readonly<Record<string, object>> = {
         resources: members.map((kind) => ({
           name: plural(kind),
           kind,
-          namespaced: kind !== 'MutatingWebhookConfiguration',
+          namespaced: !ofTheCluster.test(kind),
           verbs: ['get', 'list', 'create'],
         })),
       },

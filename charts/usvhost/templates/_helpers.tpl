@@ -158,3 +158,31 @@ limits:
 {{- define "usvhost.metricsPort" -}}
 {{- if hasKey .Values.agent.config "metricsPort" -}}{{ int64 .Values.agent.config.metricsPort }}{{- else -}}9808{{- end -}}
 {{- end -}}
+
+{{/* "true" where the agent talks to the API server. */}}
+{{- define "usvhost.kubernetes" -}}
+{{- if ne (.Values.agent.config.kubernetes | default "auto") "off" -}}true{{- end -}}
+{{- end -}}
+
+{{/* "true" where the cluster can keep an agent to its own node (Kubernetes 1.30). */}}
+{{- define "usvhost.policies" -}}
+{{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version -}}true{{- end -}}
+{{- end -}}
+
+{{/* "true" where nodes get their condition: the right to write it is not given without the policy that confines it. */}}
+{{- define "usvhost.nodeCondition" -}}
+{{- $config := .Values.agent.config -}}
+{{- if and (eq (include "usvhost.policies" .) "true") (or (not (hasKey $config "nodeCondition")) $config.nodeCondition) -}}true{{- end -}}
+{{- end -}}
+
+{{/* Requests of an agent, and the node that its token is bound to: (list $ account). A token of no node fits none. */}}
+{{- define "usvhost.agentRequests" -}}
+matchConditions:
+  - name: agent
+    expression: request.userInfo.username == 'system:serviceaccount:{{ (index . 0).Release.Namespace }}:{{ index . 1 }}'
+variables:
+  - name: node
+    expression: >-
+      has(request.userInfo.extra) && 'authentication.kubernetes.io/node-name' in request.userInfo.extra
+      ? request.userInfo.extra['authentication.kubernetes.io/node-name'][0] : ''
+{{- end -}}
