@@ -77,6 +77,7 @@ export type PeerName = keyof typeof peers;
 
 /** What the test cluster is made of or with. */
 export const clusterPeers = [
+  'flock',
   'go',
   'runc',
   'busybox',

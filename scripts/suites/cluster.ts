@@ -29,11 +29,13 @@ export async function runInCluster(rest: readonly string[]): Promise<Outcome> {
   // Programs in the node that a failed story could not end would keep jest waiting for them; they go with the node.
   const options = { arguments: ['--forceExit', ...rest], oneAtATime: true };
   const tests = async (): Promise<Outcome> => runJest('cluster', options);
-  // Where there can be no cluster each test says so, and in one that somebody is using there is nothing to do.
+  // Where there can be no cluster each test says so.
   if (missingPeers(clusterPeers).length > 0) return tests();
   if (!(await buildImage())) return failure;
-  if (await cluster('status', false)) return tests();
+  const wasUp = await cluster('status', false);
+  // One that is up for this checkout is fine, one of another is refused.
   if (!((await cluster('build', true)) && (await cluster('up', true)))) return failure;
   const outcome = await tests();
+  if (wasUp) return outcome;
   return (await cluster('down', true)) ? outcome : addUp([outcome, failure]);
 }

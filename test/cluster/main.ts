@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `npm run cluster -- build | up | down | status [--json] | exec COMMAND…`: the command line of the test cluster.
+// `npm run cluster -- build | up | down | status [--json] | exec COMMAND…`: the command line of the test cluster that USVHOST_CLUSTER
+// names.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +12,8 @@ import { buildCluster } from './binaries.ts';
 import { down, inside, isUp, up } from './cluster.ts';
 import { requireMachine } from './host/requirements.ts';
 import { buildMultusThick } from './multus-thick.ts';
-import { pathsIn, stateDirectory } from './paths.ts';
+import { clusterName, pathsIn, stateDirectory } from './paths.ts';
+import { readRecord } from './record.ts';
 import { versions } from './versions.ts';
 
 const started = performance.now();
@@ -47,11 +49,15 @@ const commands: Readonly<Record<string, (args: readonly string[]) => Promise<num
 /** Exit status 1 when the cluster is down. */
 async function status(args: readonly string[]): Promise<number> {
   const up = isUp();
+  const cluster = clusterName();
+  const checkout = up ? readRecord()?.checkout : undefined;
   if (args.includes('--json')) {
-    const where = up ? { state: stateDirectory, kubeconfig: pathsIn('').kubeconfig } : {};
-    process.stdout.write(`${JSON.stringify({ up, versions, ...where })}\n`);
-  } else if (up) await run(inside(['kubectl', 'get', 'nodes,pods', '--all-namespaces', '--output=wide']));
-  else process.stdout.write('the cluster is down\n');
+    const where = up ? { checkout, state: stateDirectory(), kubeconfig: pathsIn('').kubeconfig } : {};
+    process.stdout.write(`${JSON.stringify({ cluster, up, versions, ...where })}\n`);
+  } else if (up) {
+    process.stdout.write(`the cluster ${cluster} of ${checkout}\n`);
+    await run(inside(['kubectl', 'get', 'nodes,pods', '--all-namespaces', '--output=wide']));
+  } else process.stdout.write(`the cluster ${cluster} is down\n`);
   return up ? 0 : 1;
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where the cluster keeps things: binaries by version in the user's cache, and all of a running cluster in one directory.
+// Where a cluster keeps things: binaries by version in the user's cache, and all of a running cluster in a directory of its name.
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { usvError } from '../../lib/errors.ts';
 import { versions } from './versions.ts';
 
 /** What decides how the cache looks, besides the versions. */
@@ -25,9 +26,24 @@ export function cacheOf(files: readonly string[], environment: NodeJS.ProcessEnv
 }
 
 /**
- * Not below /run: the node has a /run of its own and must see this one too. One for a machine, as the pods' control groups are.
+ * Of all clusters of a machine: a directory for each, and what they change of the machine. Not below /run: a node has a /run of
+ * its own and must see this one too.
  */
-export const stateDirectory = '/var/lib/usvhost-cluster';
+export const clustersDirectory = '/var/lib/usvhost-clusters';
+
+/** `USVHOST_CLUSTER`, by default `default`. @throws UsvhostError USV_USAGE when it cannot be a name */
+export function clusterName(environment: NodeJS.ProcessEnv = process.env): string {
+  const name = environment['USVHOST_CLUSTER'] ?? '';
+  if (name === '') return 'default';
+  if (/^[a-z0-9-]{1,15}$/.test(name)) return name;
+  const expected = 'up to 15 of a-z, 0-9 and -';
+  throw usvError('USV_USAGE', { what: 'USVHOST_CLUSTER', expected, got: name });
+}
+
+/** All of the cluster with this name. */
+export function stateDirectory(name: string = clusterName()): string {
+  return join(clustersDirectory, name);
+}
 
 export interface Paths {
   /** Programs, and their plugins in `cni/`. */
@@ -50,7 +66,7 @@ export function environmentOf(paths: Paths): Record<string, string> {
   };
 }
 
-export function pathsIn(cache: string, state: string = stateDirectory): Paths {
+export function pathsIn(cache: string, state: string = stateDirectory()): Paths {
   return {
     bin: join(cache, 'bin'),
     images: join(cache, 'images'),

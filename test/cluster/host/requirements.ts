@@ -12,13 +12,14 @@ export function requireMachine(): void {
   if (missing.length > 0) throw usvFailure('USV_PEER_MISSING', `the cluster needs ${describePeers(missing)}`);
 }
 
-/** Controllers of version 1 as they are mounted together on this machine: `['cpu,cpuacct', 'memory', …]`. */
+/** Hierarchies of version 1 by their controllers or by name: `['cpu,cpuacct', 'memory', 'name=systemd', …]`. */
 export function controllerSets(): string[] {
   const sets = readFileSync('/proc/self/cgroup', 'utf8')
     .split('\n')
     .map((line) => line.split(':')[1] ?? '')
-    .filter((set) => set !== '' && !set.includes('='));
-  if (sets.length > 0 && !sets.includes('hugetlb') && hasHugetlb()) sets.push('hugetlb');
+    .filter((set) => set !== '');
+  if (sets.some((set) => !set.includes('=')) && !sets.includes('hugetlb') && hasHugetlb())
+    sets.push('hugetlb');
   return sets;
 }
 

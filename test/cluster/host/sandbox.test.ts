@@ -4,10 +4,13 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { run } from '../../../cli/demo/process.ts';
 import { eventually } from '../../support/eventually.ts';
 import { groupNeeds } from '../../support/need.ts';
+import { removeControlGroups, withControlGroups } from './control-groups.ts';
 import { type FirstProcess, firstProcess, insideCommand, isAlive, raise, raze } from './sandbox.ts';
 
 groupNeeds(
@@ -52,5 +55,41 @@ groupNeeds(
     await ended;
     // Once more is no error.
     await raze(init);
+  });
+});
+
+groupNeeds(
+  'unshare',
+  'nsenter',
+  'root',
+  'control groups of version 1',
+)('a sandbox in a control group', () => {
+  const group = `usvhost-test-${process.pid}`;
+  const roots = readdirSync('/sys/fs/cgroup').map((name) => join('/sys/fs/cgroup', name));
+  const groupsThere = (): string[] => roots.filter((root) => existsSync(join(root, group)));
+  let init: FirstProcess;
+
+  beforeEach(async () => {
+    init = await withControlGroups(group, async (files) => firstProcess(raise(['sleep', '86400'], 2, files)));
+  });
+
+  afterEach(async () => {
+    await raze(init);
+    await removeControlGroups(group);
+  });
+
+  test('has it as the root of all that it sees, in every hierarchy', async () => {
+    expect(groupsThere()).toContain('/sys/fs/cgroup/pids');
+    const seen = await run(insideCommand(init, ['cat', '/proc/1/cgroup']));
+    expect(seen.split('\n').filter((line) => !line.endsWith(':/'))).toEqual([]);
+    const script = 'mount -t cgroup -o pids cgroup /mnt && cat /mnt/cgroup.procs';
+    expect(await run(insideCommand(init, ['sh', '-c', script]))).toContain('1');
+  });
+
+  test('ends with its group, though nobody knows its first process, and what is below goes too', async () => {
+    mkdirSync(`/sys/fs/cgroup/pids/${group}/below`);
+    await removeControlGroups(group);
+    expect(groupsThere()).toEqual([]);
+    expect(isAlive(init)).toBe(false);
   });
 });

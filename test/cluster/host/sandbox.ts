@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The walls around the node: namespaces of its own for mounts, processes, network, host name and IPC. Whatever runs inside ends
+// The walls around the node: namespaces of its own for mounts, processes, network, host name, IPC and control groups. Whatever runs inside ends
 // with the first process in there, mounts and links included. It knows nothing of Kubernetes.
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -17,14 +17,21 @@ export interface FirstProcess {
   readonly namespaces: readonly string[];
 }
 
-const walls = ['mount', 'pid', 'net', 'uts', 'ipc'].map((name) => `--${name}`);
+const walls = ['mount', 'pid', 'net', 'uts', 'ipc', 'cgroup'].map((name) => `--${name}`);
 /** The first process only waits for all that end, as a process with number 1 must; the story is its child's. */
 const reaper = ['/bin/sh', '-c', '"$@" & wait', 'sh'];
 
-/** Starts `command` as the story inside. Its standard output is a pipe; standard error goes to the descriptor `log`. */
-export function raise(command: readonly string[], log: number): ChildProcess {
-  const args = [...walls, '--fork', '--mount-proc', '--kill-child=SIGKILL', '--', ...reaper, ...command];
-  return spawn('unshare', args, { stdio: ['ignore', 'pipe', log], detached: true });
+/** Goes into control groups, each given by its `cgroup.procs`, before it is what follows `--`. */
+const member = ['sh', '-ec', 'while [ "$1" != -- ]; do echo 0 > "$1"; shift; done; shift; exec "$@"', 'sh'];
+
+/**
+ * Starts `command` as the story inside. Its standard output is a pipe; standard error goes to the descriptor `log`. The control
+ * groups `groups`, by their files `cgroup.procs`, are what it sees as roots.
+ */
+export function raise(command: readonly string[], log: number, groups: readonly string[] = []): ChildProcess {
+  const unshare = ['unshare', ...walls, '--fork', '--mount-proc', '--kill-child=SIGKILL', '--'];
+  const [shell = '', ...args] = [...member, ...groups, '--', ...unshare, ...reaper, ...command];
+  return spawn(shell, args, { stdio: ['ignore', 'pipe', log], detached: true });
 }
 
 /** The command that runs `command` inside: what the caller sees as the current directory stays so. */

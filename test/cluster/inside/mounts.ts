@@ -18,16 +18,17 @@ export async function makeMounts(): Promise<void> {
   await run(['mount', '-t', 'sysfs', 'sysfs', '/sys']);
   await mountControlGroups();
   for (const directory of privateDirectories) await tmpfs(directory);
+  await run(['chmod', '1777', '/dev/shm']);
   await run(['mount', '-t', 'hugetlbfs', 'hugetlbfs', '/dev/hugepages']);
   for (const directory of ['/run/lock', '/run/netns', '/etc/cni/net.d', '/opt/cni/bin'])
     mkdirSync(directory, { recursive: true });
 }
 
-/** The same hierarchies as outside, so that pods are limited by the machine's own controllers. */
+/** The same hierarchies as outside, so that pods are limited by the machine's own controllers; seen from the cluster's own group. */
 async function mountControlGroups(): Promise<void> {
   const top = '/sys/fs/cgroup';
   await tmpfs(top);
-  for (const set of [...controllerSets(), 'name=systemd']) {
+  for (const set of controllerSets()) {
     const place = join(top, set.replace('name=', ''));
     mkdirSync(place);
     const options = set.includes('=') ? `none,${set}` : set;
