@@ -170,6 +170,27 @@ const rows: readonly Row[] = [
         'leftover_failed: what a pod has left could not be taken away.',
         query(rate('usvhost_reconciler_actions_total', 'node', 'action'), '{{node}} {{action}}'),
       ),
+      graph(
+        'Events on pods by result',
+        'ops',
+        'limited: a pod had too many. overflow, refused: the API server was away or did not take them.',
+        query(rate('usvhost_kubernetes_events_total', 'node', 'result'), '{{node}} {{result}}'),
+      ),
+      graph(
+        'API server last heard of',
+        's',
+        'Seconds since the watch of pods had something; a bookmark comes about each minute.',
+        query(
+          `time() - max by (node) (usvhost_kubernetes_last_contact_timestamp_seconds${of()})`,
+          '{{node}}',
+        ),
+      ),
+      graph(
+        'Watch of pods started again',
+        'ops',
+        'After an error; now and then is usual.',
+        query(rate('usvhost_kubernetes_informer_restarts_total', 'node'), '{{node}}'),
+      ),
     ],
   },
   {

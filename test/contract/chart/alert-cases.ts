@@ -89,6 +89,13 @@ export const alertCases: Readonly<Record<string, AlertCase>> = {
     says: 'On n1 Allocate of usvhost.io/port has failed with USV_PORT_OCCUPIED in the last 15 minutes.',
     quiet: { [`usvhost_device_allocations_total{${agent}, ${port}, result="OK"}`]: '0+5x30' },
   },
+  UsvhostApiServerLost: {
+    minutes: 20,
+    fires: { [`usvhost_kubernetes_last_contact_timestamp_seconds{${agent}}`]: '60x30' },
+    labels: n1,
+    says: "The agent on n1 has heard nothing of the API server for 19m 0s: pods get no events, and the node's condition is old.",
+    quiet: { [`usvhost_kubernetes_last_contact_timestamp_seconds{${agent}}`]: '0+60x10 600x20' },
+  },
   UsvhostPortsNearlyUsed: {
     minutes: 20,
     fires: {
@@ -208,7 +215,7 @@ export const alertCases: Readonly<Record<string, AlertCase>> = {
     minutes: 10,
     fires: { [`up{${webhook}}`]: '0x20', [`up{${webhook.replaceAll('2', '3')}}`]: '0x20' },
     labels: {},
-    says: 'No replica of the webhook has answered for 5 minutes. Pods that are made now get no ports, and nobody tells them.',
+    says: 'No replica of the webhook has answered for 5 minutes. Pods that are made now get no ports.',
     quiet: { [`up{${webhook}}`]: '0x20', [`up{${webhook.replaceAll('2', '3')}}`]: '1x20' },
   },
   UsvhostWebhookMissed: {
