@@ -53,6 +53,7 @@ export const peers = {
   libFuzzer: { package: 'libclang-rt-19-dev', ...file(llvmRuntime('fuzzer')) },
   'clang-format-19': { package: 'clang-format-19', ...program('clang-format-19') },
   'dpdk-testpmd': { package: 'dpdk-dev', ...program('dpdk-testpmd') },
+  iperf3: { package: 'iperf3', ...program('iperf3') },
   'host-local': { package: 'containernetworking-plugins', ...file('/usr/lib/cni/host-local') },
   ip: { package: 'iproute2', ...program('ip') },
   ping: { package: 'iputils-ping', ...program('ping') },

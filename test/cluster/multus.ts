@@ -8,7 +8,8 @@ import { inside } from './cluster.ts';
 import { kubeconfig } from './host/pki.ts';
 import { cniDirectory, singleNetwork } from './names.ts';
 import { writeNodeFile } from './node-file.ts';
-import type { OnUndo, Stage } from './stage.ts';
+import type { PodSpace } from './pod-space.ts';
+import type { OnUndo } from './stage.ts';
 
 const directory = `${cniDirectory}/multus.d`;
 const configuration = `${cniDirectory}/00-multus.conf`;
@@ -69,7 +70,7 @@ function binding(namespace: string): object {
 }
 
 /** Puts Multus in front of the default network. Its account lives in the story's namespace and goes with it. */
-export async function installMultus(stage: Stage, onUndo: OnUndo): Promise<void> {
+export async function installMultus(stage: PodSpace, onUndo: OnUndo): Promise<void> {
   const shared = [definition, role, binding(stage.namespace)];
   await stage.apply({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: account } }, ...shared);
   onUndo(async () => stage.kubectl('delete', `crd/${definition.metadata.name}`));
