@@ -57,6 +57,7 @@ export const peers = {
   'host-local': { package: 'containernetworking-plugins', ...file('/usr/lib/cni/host-local') },
   ip: { package: 'iproute2', ...program('ip') },
   ping: { package: 'iputils-ping', ...program('ping') },
+  prometheus: { package: 'prometheus', ...program('prometheus') },
   promtool: { package: 'prometheus', ...program('promtool') },
   go: { elsewhere: 'Go 1.26 of https://go.dev/dl', ...program('go') },
   runc: { package: 'runc', ...program('runc') },
