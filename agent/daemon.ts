@@ -19,7 +19,7 @@ import { runUntil } from '../lib/run-until.ts';
 import { startStatus } from '../lib/status-server.ts';
 import { Attachments } from './attachments.ts';
 import { Holdings } from './holdings.ts';
-import { kubernetesSide } from './kubernetes/presence.ts';
+import { kubernetesSide } from './kubernetes/side.ts';
 import { Leftovers } from './leftovers.ts';
 import { createAgentMetrics } from './metrics.ts';
 import { isNamespaceGone } from './namespaces.ts';
@@ -124,7 +124,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
     });
     undo.push(() => reconciler.close());
     const ports = new PortStates();
-    const kubernetes = await kubernetesSide(config, deps.env ?? {}, {
+    const kubernetes = kubernetesSide(config, deps.env ?? {}, {
       log,
       attachmentOf: (port) => store.findByPort(port),
       onPodGone: () => reconciler.kick(),

@@ -14,7 +14,7 @@ import type { Part } from '../lib/parts.ts';
 import description from '../package.json' with { type: 'json' };
 import { type CleanupObserver, cleanupActions } from './cleanup-observer.ts';
 import type { Holdings } from './holdings.ts';
-import type { KubernetesObserver } from './kubernetes/presence.ts';
+import type { KubernetesObserver } from './kubernetes/side.ts';
 import type { PortStates } from './port-states.ts';
 import type { Tombstones } from './tombstones.ts';
 import type { Counted, Traffic } from './traffic.ts';

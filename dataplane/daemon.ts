@@ -37,14 +37,14 @@ function waitFor(millis: number, stop: AbortSignal): Promise<void> {
 }
 
 /**
- * Runs a dataplane until `stop` is aborted, or until a timed txonly or a ping has ended.
+ * Runs a dataplane until `stop` is aborted, or until a timed txonly or a ping has ended. Returns the engine's last counters.
  * @throws UsvhostError USV_DEVARG, USV_CONFIG, USV_SOCKET_PATH, USV_NAME, USV_MEMORY, USV_TAP, USV_IO, USV_NATIVE_BUILD
  */
 export async function runDataplane(
   config: DataplaneConfig,
   deps: DataplaneDeps,
   stop: AbortSignal,
-): Promise<void> {
+): Promise<Readonly<Record<string, number>>> {
   const { log, onReport } = deps;
   const options = nativeOptions(config);
   const linksUp = new AbortController();
@@ -75,7 +75,9 @@ export async function runDataplane(
     } else {
       await waitFor(0, stop);
     }
-    onReport({ final: true, ...dataplane.report(), ...(seconds === undefined ? {} : { seconds }) });
+    const report = dataplane.report();
+    onReport({ final: true, ...report, ...(seconds === undefined ? {} : { seconds }) });
+    return report.engine;
   } finally {
     clearInterval(reports);
     dataplane.close();

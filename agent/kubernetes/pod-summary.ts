@@ -28,15 +28,16 @@ function maybe<Schema extends z.core.$ZodType>(schema: Schema) {
 
 const containers = maybe(
   z.array(
-    z.object({
-      resources: maybe(z.object({ limits: maybe(z.record(z.string(), z.union([z.string(), z.number()]))) })),
+    z.looseObject({
+      resources: maybe(
+        z.looseObject({ limits: maybe(z.record(z.string(), z.union([z.string(), z.number()]))) }),
+      ),
     }),
   ),
 );
 
-// What it does not name, most of a pod, is not copied.
-const podSchema = z.object({
-  metadata: z.object({
+const podSchema = z.looseObject({
+  metadata: z.looseObject({
     namespace: z.string(),
     name: z.string(),
     uid: z.string(),
@@ -44,8 +45,8 @@ const podSchema = z.object({
     deletionTimestamp: maybe(z.string()),
     annotations: maybe(z.record(z.string(), z.string())),
   }),
-  spec: z.object({ containers, initContainers: containers }),
-  status: maybe(z.object({ phase: maybe(z.string()) })),
+  spec: z.looseObject({ containers, initContainers: containers }),
+  status: maybe(z.looseObject({ phase: maybe(z.string()) })),
 });
 
 /** Undefined for what is no pod. `resourceName`: usvhost.io/port, or as it is configured. */

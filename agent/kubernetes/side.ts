@@ -2,24 +2,73 @@
 //
 // The side of the agent that faces the API server: events on its pods, a condition of its node, a watch of its pods. The agent
 // tells it what happens and never waits for it; with the API server away everything else goes on. Nothing heavy is loaded before
-// the first request, and nothing of this where there is no API server (agent/kubernetes/presence.ts).
+// the first request.
 
+import { existsSync } from 'node:fs';
+import type { Attachment } from '../../cni/attachment.ts';
 import { readArgs } from '../../cni/environment.ts';
 import { podOf } from '../../cni/pod-identity.ts';
 import type { ShimRequest } from '../../cni/shim-protocol.ts';
 import type { AgentConfig } from '../../lib/config/agent.ts';
-import { UsvhostError } from '../../lib/errors.ts';
+import { UsvhostError, usvError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
 import { KubernetesApi } from './api.ts';
 import { type Clock, machineClock } from './clock.ts';
-import { EventRecorder } from './event-recorder.ts';
+import { EventRecorder, type EventResult } from './event-recorder.ts';
 import { NodeCondition } from './node-condition.ts';
 import type { PodInformer } from './pod-informer.ts';
 import type { PodSummary } from './pod-summary.ts';
 import { PortStory, podReference } from './port-story.ts';
-import type { KubernetesDeps, KubernetesSide } from './presence.ts';
 
-/** Starts with its making. */
-export class Side implements KubernetesSide {
+export interface KubernetesObserver {
+  event(result: EventResult): void;
+  informerRestarted(): void;
+  /** Something has come from the watch of pods. */
+  contact(): void;
+}
+
+export interface KubernetesDeps {
+  readonly log: Logger;
+  readonly attachmentOf: (port: string) => Attachment | undefined;
+  /** A pod with ports has gone: something may be left of it. */
+  readonly onPodGone: () => void;
+  readonly observer: KubernetesObserver;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
+}
+
+export interface KubernetesSide {
+  readonly ports: Pick<PortStory, 'replace' | 'change'>;
+  /** The switch of the node answers, or does not any more. */
+  switchReachable(reachable: boolean): void;
+  /** A CNI call has failed. */
+  callFailed(request: ShimRequest, error: UsvhostError): void;
+  close(): Promise<void>;
+}
+
+const tokenFile = '/var/run/secrets/kubernetes.io/serviceaccount/token';
+
+/** Undefined where there is no API server for this agent. `env`: of the process. */
+export function kubernetesSide(
+  config: Pick<AgentConfig, 'kubernetes' | 'kubeconfig' | 'nodeName' | 'nodeCondition' | 'resourceName'>,
+  env: Readonly<Record<string, string | undefined>>,
+  deps: KubernetesDeps,
+): KubernetesSide | undefined {
+  const { kubeconfig, nodeName } = config;
+  if (config.kubernetes === 'off') return undefined;
+  const inCluster = (env['KUBERNETES_SERVICE_HOST'] ?? '') !== '' && existsSync(tokenFile);
+  if (kubeconfig === undefined && !inCluster) return undefined;
+  if (nodeName === undefined) {
+    // No reason to serve no pod.
+    const expected = 'the name of the node, since there is an API server,';
+    const error = usvError('USV_CONFIG', { what: 'nodeName', expected, got: 'nothing' });
+    deps.log.error({ code: error.code }, `${error.details}: no events, no condition of the node`);
+    return undefined;
+  }
+  return new Side({ ...config, nodeName }, deps);
+}
+
+class Side implements KubernetesSide {
   readonly ports: PortStory;
   readonly #config: Pick<AgentConfig, 'kubeconfig' | 'resourceName'> & { readonly nodeName: string };
   readonly #deps: KubernetesDeps;

@@ -75,5 +75,7 @@ async function run({ config: file, ...flags }: Flags): Promise<void> {
   const onReport = (report: object): void => {
     process.stdout.write(`${JSON.stringify(report)}\n`);
   };
-  await runDataplane(config, { log: createLogger('dataplane'), onReport }, stopSignal());
+  const engine = await runDataplane(config, { log: createLogger('dataplane'), onReport }, stopSignal());
+  // As ping(8) does.
+  if (config.engine === 'ping' && engine['received'] !== config.count) process.exitCode = 1;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CNI plugin binary `usvhost`: hands without a head. It carries the CNI call to the node's agent, does
 // the agent's steps one after the other, and prints what the agent says. It decides nothing and keeps
-// nothing, but a DEL that finds no agent (tombstone.h). For the agent it also allocates memory slices (allocate.h).
+// nothing, but a DEL that finds no agent (tombstone.h). For the agent it also allocates memory slices (allocate.h), for
+// probes it looks at a socket (listening.h).
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include "agent_link.h"
 #include "allocate.h"
 #include "cni_output.h"
+#include "listening.h"
 #include "perform.h"
 #include "tombstone.h"
 
@@ -177,6 +179,7 @@ int run() {
 int main(int argc, char** argv) {
   // A runtime gives no arguments.
   if (argc > 1 && strcmp(argv[1], "allocate") == 0) return usvhost::shim::allocate(argc - 2, argv + 2);
+  if (argc > 1 && strcmp(argv[1], "listening") == 0) return usvhost::shim::listening(argc - 2, argv + 2);
   signal(SIGPIPE, SIG_IGN);  // a plugin or a reader that went away is an errno of ours, not our end
   return usvhost::shim::run();
 }

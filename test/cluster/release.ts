@@ -66,6 +66,22 @@ export class Release extends PodSpace {
     await run(inside(['kubectl', '--namespace', releaseNamespace, 'wait', 'pods', ...all]));
   }
 
+  /** The containers of a component that are there: others when it was started again. */
+  async startOf(component: string): Promise<string> {
+    const selector = `--selector=app.kubernetes.io/component=${component}`;
+    const which = '--output=jsonpath={.items[*].status.containerStatuses[*].containerID}';
+    return run(inside(['kubectl', '--namespace', releaseNamespace, 'get', 'pods', selector, which]));
+  }
+
+  /** How often each container of a pod was started again, sidecars first. */
+  async restartsOf(pod: string): Promise<number[]> {
+    const counts = ['initContainerStatuses', 'containerStatuses'].map(
+      (list) => `{.status.${list}[*].restartCount}`,
+    );
+    const said = await this.kubectl('get', 'pod', pod, `--output=jsonpath=${counts.join(' ')}`);
+    return said.trim().split(/\s+/).map(Number);
+  }
+
   /** Where something of ours is on the node, or among the objects of the cluster outside of the release's namespace. */
   async traces(): Promise<string[]> {
     const script = `find /run /opt/cni /etc/cni /var/run/k8s.cni.cncf.io -xdev -name '*usvhost*' 2>/dev/null
@@ -88,6 +104,22 @@ export class Release extends PodSpace {
     } finally {
       rmSync(home, { recursive: true, force: true });
     }
+  }
+}
+
+/** A release's image with other content, in the node's runtime. It is built of the same bundle, for another commit. */
+export async function otherImage(): Promise<{ readonly repository: string; readonly tag: string }> {
+  const [repository, tag] = ['usvhost.test/usvhost', 'other'];
+  const place = mkdtempSync(join(tmpdir(), 'usvhost-other-'));
+  try {
+    const file = join(place, 'image.tar');
+    const build = [process.execPath, join(projectRoot, 'scripts/image.ts')];
+    const variables = ['env', 'SOURCE_DATE_EPOCH=86400', 'REVISION=other'];
+    await run([...variables, ...build, '--name', `${repository}:${tag}`, '--out', file]);
+    await importArchive(file);
+    return { repository, tag };
+  } finally {
+    rmSync(place, { recursive: true, force: true });
   }
 }
 

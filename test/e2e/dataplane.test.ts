@@ -41,7 +41,7 @@ afterEach(() => vswitch.close());
 interface Running {
   readonly reports: DataplaneOutput[];
   readonly lines: string[];
-  readonly ended: Promise<void>;
+  readonly ended: Promise<unknown>;
   /** Resolves with the next link that is up. */
   readonly up: Promise<void>;
   stop(): void;

@@ -20,6 +20,7 @@ import { KeyedQueue } from '../../../cni/keyed-queue.ts';
 import { startCniServer } from '../../../cni/server.ts';
 import { errnoOf, type Steps } from '../../../cni/session.ts';
 import { errnoOf as errnoOfSystem } from '../../../lib/errno.ts';
+import { Program } from '../../e2e/program.ts';
 import { onNode, type Pod, shimFile, TestNode } from './node.ts';
 
 onNode('the shim', () => {
@@ -307,5 +308,22 @@ onNode('the shim', () => {
   test('the binary is static and below 1 MB', () => {
     expect(statSync(shimFile).size).toBeLessThan(1_000_000);
     expect(readFileSync(shimFile).includes('/lib64/ld-linux')).toBe(false);
+  });
+
+  test('tells a probe whether somebody listens on a socket', async () => {
+    const socket = join(node.root, 'probe.sock');
+    const ask = async (...args: readonly string[]): Promise<readonly [number | string, string]> => {
+      const { status, stderr } = await new Program([shimFile, 'listening', ...args], { stdin: '' }).ended();
+      return [status, stderr];
+    };
+    expect(await ask(socket)).toEqual([1, `${socket}: No such file or directory\n`]);
+    const server = createServer().listen(socket);
+    await once(server, 'listening');
+    expect(await ask(socket)).toEqual([0, '']);
+    server.close();
+    await once(server, 'close');
+    writeFileSync(socket, '');
+    expect(await ask(socket)).toEqual([1, `${socket}: Connection refused\n`]);
+    expect(await ask()).toEqual([2, 'usage: usvhost listening SOCKET\n']);
   });
 });
