@@ -27,6 +27,8 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'USV_PORT_BUSY',
 ]);
 
+const noDriver = 'no driver of the pod is connected any more';
+
 interface Chapter {
   /** What was told last; undefined: no driver has been there. */
   told: 'up' | 'lost' | undefined;
@@ -46,10 +48,10 @@ export class PortStory {
   /** These are all ports, state by name. Those that are up at the first look were up before, and nobody is told. */
   replace(ports: ReadonlyMap<string, string>): void {
     for (const port of this.#chapters.keys()) {
-      if (!ports.has(port)) this.#down(port, 'the switch has started anew');
+      if (!ports.has(port)) this.#down(port, noDriver);
     }
     for (const [port, state] of ports) {
-      if (state !== 'up') this.#down(port, 'the switch has started anew');
+      if (state !== 'up') this.#down(port, noDriver);
       else if (this.#begun) this.#up(port);
       else this.#chapters.set(port, { told: 'up' });
     }
@@ -62,7 +64,7 @@ export class PortStory {
     const code = refusalIn(reason);
     if (code !== undefined) this.#refused(port, code, reason);
     if (state === 'up') this.#up(port);
-    else this.#down(port, reason === '' ? 'the driver of the pod has gone' : reason);
+    else this.#down(port, reason === '' ? noDriver : reason);
   }
 
   /** The switch does not answer any more. */

@@ -132,6 +132,25 @@ test('pods are listed page by page, for this node only, and each that the webhoo
   expect(await metric('usvhost_kubernetes_events_total', { result: 'written' })).toBe(5);
 });
 
+test('a pod with ports that goes is a reason to look for what it has left, and others are none', async () => {
+  await start({ reconcileSeconds: 3600 });
+  const passes = async (): Promise<number> =>
+    (await metric('usvhost_reconciler_passes_total', { result: 'partial' })) ?? 0;
+  server.put('plain');
+  server.put('whole', withPort);
+  await watched();
+  // That of the start: there is no kubelet.
+  await eventually(passes, (count) => count === 1, 'one pass');
+  server.remove('plain');
+  server.put('last', asking);
+  // Of the same collection as the passes.
+  const written = async () => metric('usvhost_kubernetes_events_total', { result: 'written' });
+  await eventually(written, (count) => count === 1, 'what came after it');
+  expect(await passes()).toBe(1);
+  server.remove('whole');
+  await eventually(passes, (count) => count === 2, 'another pass');
+});
+
 test('a watch that ends is made again where it was, one that breaks after a pause, and a forgotten version by a new list', async () => {
   await start();
   await watched();
