@@ -13,6 +13,7 @@ import type { CaseGroup, RunContext } from './case.ts';
 import { cni } from './cases/cni.ts';
 import { driverToVhost } from './cases/driver-to-vhost.ts';
 
+import { handler } from './cases/handler.ts';
 import { idle } from './cases/idle.ts';
 import { switchLoop } from './cases/switch-loop.ts';
 import type { BenchDocument } from './document.ts';
@@ -20,7 +21,7 @@ import { describeMachine, reserveHugepages } from './machine.ts';
 import { benchTable } from './report.ts';
 import { runCases } from './runner.ts';
 
-const groups: readonly CaseGroup[] = [driverToVhost, switchLoop, idle, cni];
+const groups: readonly CaseGroup[] = [driverToVhost, switchLoop, handler, idle, cni];
 /** Two peers at a time with 256 MB each. */
 const hugepageBytes = 2 * 256 * 2 ** 20;
 const interrupted = 130;

@@ -3,10 +3,17 @@
 // The dataplane of a pod: configuration → native ports and engine → log of link changes and reports as JSON lines, until
 // it is told to stop or its work is done.
 
+import { resolve } from 'node:path';
 import type { DataplaneConfig } from '../lib/config/dataplane.ts';
 import type { Logger } from '../lib/log.ts';
-import { type DataplaneReport, type LinkEvent, NativeDataplane } from '../native/index.ts';
-import { nativeOptions } from './options.ts';
+import {
+  type DataplaneOptions,
+  type DataplaneReport,
+  type LinkEvent,
+  NativeDataplane,
+} from '../native/index.ts';
+import { HandlerHost } from './handler-host.ts';
+import { handlerPorts, nativeOptions } from './options.ts';
 import { runTraffic } from './traffic-run.ts';
 
 export interface DataplaneDeps {
@@ -19,34 +26,65 @@ export interface DataplaneOutput extends DataplaneReport {
   readonly final: boolean;
   /** Of a timed txonly run: how long it sent. */
   readonly seconds?: number;
+  /** Of engine handler: the handler's own numbers. */
+  readonly handler?: Readonly<Record<string, number>>;
 }
 
 /** Resolves after `millis` (0: never), or when `stop` is aborted. */
 function waitFor(millis: number, stop: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (stop.aborted) return resolve();
+  return new Promise((done) => {
+    if (stop.aborted) return done();
     // Without an end a timer still keeps the process alive.
     const timer = millis > 0 ? setTimeout(finish, millis) : setInterval(() => {}, 2 ** 30);
     function finish(): void {
       clearTimeout(timer);
       stop.removeEventListener('abort', finish);
-      resolve();
+      done();
     }
     stop.addEventListener('abort', finish, { once: true });
   });
 }
 
-/**
- * Runs a dataplane until `stop` is aborted, or until a timed txonly or a ping has ended. Returns the engine's last counters.
- * @throws UsvhostError USV_DEVARG, USV_CONFIG, USV_SOCKET_PATH, USV_NAME, USV_MEMORY, USV_TAP, USV_IO, USV_NATIVE_BUILD
- */
-export async function runDataplane(
-  config: DataplaneConfig,
+function startHandler(config: DataplaneConfig, log: Logger): HandlerHost | undefined {
+  if (config.engine !== 'handler' || config.handler === undefined) return undefined;
+  return new HandlerHost({
+    file: resolve(config.handler),
+    ports: handlerPorts(config),
+    metricsMillis: config.reportMillis,
+    answerMillis: config.handlerMillis,
+    log,
+  });
+}
+
+interface Work {
+  readonly config: DataplaneConfig;
+  readonly options: DataplaneOptions;
+  /** Of engine handler, ready. */
+  readonly handler: HandlerHost | undefined;
+}
+
+/** Until `stop` is aborted or the handler lost. */
+async function runHandler(
+  handler: HandlerHost,
+  dataplane: NativeDataplane,
+  stop: AbortSignal,
+): Promise<void> {
+  handler.attach(dataplane.exchange(), () => {
+    const { in_hand: waiting = 0, given = 0 } = dataplane.report().engine;
+    return { waiting, given };
+  });
+  await waitFor(0, AbortSignal.any([stop, handler.lost]));
+  // Before the last report, which has its last numbers.
+  await handler.close();
+}
+
+async function runPorts(
+  work: Work,
   deps: DataplaneDeps,
   stop: AbortSignal,
 ): Promise<Readonly<Record<string, number>>> {
+  const { config, options, handler } = work;
   const { log, onReport } = deps;
-  const options = nativeOptions(config);
   const linksUp = new AbortController();
   const down = new Set(options.ports.map(({ name }) => name));
   const onEvent = ({ port, up, reason, features }: LinkEvent): void => {
@@ -59,14 +97,20 @@ export async function runDataplane(
     }
   };
   const dataplane = new NativeDataplane(options, onEvent);
+  const report = (): Omit<DataplaneOutput, 'final'> => ({
+    ...dataplane.report(),
+    ...(handler === undefined ? {} : { handler: handler.metrics }),
+  });
   const reports =
     config.reportMillis > 0
-      ? setInterval(() => onReport({ final: false, ...dataplane.report() }), config.reportMillis)
+      ? setInterval(() => onReport({ final: false, ...report() }), config.reportMillis)
       : undefined;
   try {
     log.info({ engine: config.engine, ports: options.ports }, 'dataplane runs');
     let seconds: number | undefined;
-    if (config.engine === 'txonly') {
+    if (handler !== undefined) {
+      await runHandler(handler, dataplane, stop);
+    } else if (config.engine === 'txonly') {
       await waitFor(0, AbortSignal.any([linksUp.signal, stop]));
       const clock = { now: () => performance.now(), wait: (millis: number) => waitFor(millis, stop) };
       ({ seconds } = await runTraffic(dataplane, config.seconds, clock));
@@ -75,12 +119,37 @@ export async function runDataplane(
     } else {
       await waitFor(0, stop);
     }
-    const report = dataplane.report();
-    onReport({ final: true, ...report, ...(seconds === undefined ? {} : { seconds }) });
-    return report.engine;
+    const last = report();
+    onReport({ final: true, ...last, ...(seconds === undefined ? {} : { seconds }) });
+    handler?.lost.throwIfAborted();
+    return last.engine;
   } finally {
     clearInterval(reports);
     dataplane.close();
     log.info('dataplane has stopped');
+  }
+}
+
+/**
+ * Runs a dataplane until `stop` is aborted, until a timed txonly or a ping has ended, or until its handler is lost.
+ * Returns the engine's last counters.
+ * @throws UsvhostError USV_HANDLER, USV_HANDLER_LOST, USV_DEVARG, USV_CONFIG, USV_SOCKET_PATH, USV_NAME, USV_MEMORY, USV_TAP, USV_IO,
+ * USV_NATIVE_BUILD
+ */
+export async function runDataplane(
+  config: DataplaneConfig,
+  deps: DataplaneDeps,
+  stop: AbortSignal,
+): Promise<Readonly<Record<string, number>>> {
+  const options = nativeOptions(config);
+  const handler = startHandler(config, deps.log);
+  try {
+    // Nothing is connected before there is something to decide on frames.
+    await handler?.ready(stop);
+    handler?.lost.throwIfAborted();
+    if (handler !== undefined && stop.aborted) return {};
+    return await runPorts({ config, options, handler }, deps, stop);
+  } finally {
+    await handler?.close();
   }
 }

@@ -8,6 +8,7 @@ import { usvError } from '../lib/errors.ts';
 import { checkIfname } from '../lib/names.ts';
 import type { DataplaneOptions, EngineOptions } from '../native/index.ts';
 import { largestQueue, parseDevargs } from './devargs.ts';
+import type { HandlerPort } from './packet-api.ts';
 import { findPort, type PortPlace } from './port-directory.ts';
 
 const defaultQueueSize = 256;
@@ -80,6 +81,9 @@ function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions 
         intervalMillis: config.intervalMillis,
         timeoutMillis: 1000,
       };
+    case 'handler':
+      required(config.handler, 'handler', '--handler');
+      return { kind: 'handler' };
     case 'tap':
       checkTapMtu(port);
       return {
@@ -97,9 +101,19 @@ function memoryOptions(memory: string): DataplaneOptions['memory'] {
   return { kind: known ? kind : 'memfd', place: place.join(':') };
 }
 
-/** @throws UsvhostError USV_DEVARG, USV_SOCKET_PATH, USV_CONFIG, USV_NAME, USV_IO */
-export function nativeOptions(config: DataplaneConfig): DataplaneOptions {
-  const ports = config.port.map((text): FoundPort => {
+/** What a handler is told of the ports. @throws as nativeOptions */
+export function handlerPorts(config: DataplaneConfig): HandlerPort[] {
+  return findPorts(config).map(({ name, mac, contract }) => ({
+    name,
+    ifname: contract?.ifname,
+    mac,
+    ips: contract?.ips ?? [],
+    mtu: contract?.mtu,
+  }));
+}
+
+function findPorts(config: DataplaneConfig): FoundPort[] {
+  return config.port.map((text): FoundPort => {
     const { name, path, queueSize, mac, server } = parseDevargs(text);
     const place = findPort(path);
     return {
@@ -111,6 +125,11 @@ export function nativeOptions(config: DataplaneConfig): DataplaneOptions {
       server: server ?? place.contract?.podRole === 'server',
     };
   });
+}
+
+/** @throws UsvhostError USV_DEVARG, USV_SOCKET_PATH, USV_CONFIG, USV_NAME, USV_IO */
+export function nativeOptions(config: DataplaneConfig): DataplaneOptions {
+  const ports = findPorts(config);
   const [first, second] = ports;
   if (first === undefined)
     throw usvError('USV_CONFIG', { what: 'port', expected: 'one or two', got: 'none' });

@@ -190,6 +190,21 @@ export const errorTable = {
     grpc: 'FAILED_PRECONDITION',
     exit: 1,
   },
+  USV_HANDLER: {
+    cause:
+      'The packet handler cannot be used: its module, what its setup() returns, or a call that it makes.',
+    next: 'Correct what the message names; the page on packet handlers has the API.',
+    cni: 140,
+    grpc: 'FAILED_PRECONDITION',
+    exit: 1,
+  },
+  USV_HANDLER_LOST: {
+    cause: 'The packet handler has thrown outside of onBurst(), ended its thread, or does not return.',
+    next: 'Nothing is forwarded without it, so the process ends and is to be started again; the message has the reason.',
+    cni: 141,
+    grpc: 'UNAVAILABLE',
+    exit: 1,
+  },
   USV_IPAM: {
     cause: 'The address plugin named under ipam failed or answered with something that is not its result.',
     next: 'Read its message; check that the plugin is in CNI_PATH and its configuration is complete.',

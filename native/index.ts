@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The TypeScript side of the border to native code: loads the addon, gives its classes types, and hands it the error
-// class. Everything that reaches the addon has been validated; no packet ever passes here.
+// class. Everything that reaches the addon has been validated. Frames pass here only for a
+// handler of a user, in bursts and by shared memory.
 
 import { createRequire } from 'node:module';
 import { isErrorCode, UsvhostError, usvFailure } from '../lib/errors.ts';
@@ -89,6 +90,7 @@ export type EngineOptions =
       readonly intervalMillis: number;
       readonly timeoutMillis: number;
     }
+  | { readonly kind: 'handler' }
   | { readonly kind: 'tap'; readonly device: string; readonly node: string; readonly multiQueue: boolean };
 
 export interface DataplaneOptions {
@@ -119,6 +121,25 @@ export interface DataplaneReport {
   readonly engine: Readonly<Record<string, number>>;
 }
 
+/** Where bursts lie in the memory of a NativeFrameConsumer; all in bytes but the first two. */
+export interface BurstLayout {
+  readonly bursts: number;
+  /** Places for frames in a burst. */
+  readonly frames: number;
+  /** Of a frame. */
+  readonly capacity: number;
+  /** Of the words of one burst; those of the first one are at 0. */
+  readonly wordsBytes: number;
+  /** In the words: one of 32 bits each for count and port, one a frame for length and verdict. */
+  readonly countOffset: number;
+  readonly portOffset: number;
+  readonly lengthOffset: number;
+  readonly verdictOffset: number;
+  /** Of the first frame of the first burst. */
+  readonly framesOffset: number;
+  readonly frameStride: number;
+}
+
 interface AddonSwitch {
   addPort(options: object): void;
   removePort(name: string): boolean;
@@ -129,7 +150,16 @@ interface AddonSwitch {
 
 interface AddonDataplane {
   report(): DataplaneReport;
+  exchange(): number;
   setRunning(running: boolean): void;
+  close(): void;
+}
+
+interface AddonFrameConsumer {
+  take(): number;
+  give(failed: boolean): void;
+  memory(): ArrayBuffer;
+  layout(): BurstLayout;
   close(): void;
 }
 
@@ -137,6 +167,7 @@ interface Addon {
   setErrorFactory(factory: (code: string, text: string) => Error): void;
   readonly NativeSwitch: new (options: object, onEvent: (event: SwitchEvent) => void) => AddonSwitch;
   readonly NativeDataplane: new (options: object, onEvent: (event: LinkEvent) => void) => AddonDataplane;
+  readonly NativeFrameConsumer: new (exchange: number, onFrames: () => void) => AddonFrameConsumer;
 }
 
 const addonPath = new URL('../build/native/usvhost.node', import.meta.url).pathname;
@@ -191,6 +222,7 @@ function nativeEngine(engine: EngineOptions): object {
         source: ipNumber(engine.source),
         destination: ipNumber(engine.destination),
       };
+    case 'handler':
     case 'tap':
       return engine;
   }
@@ -251,12 +283,49 @@ export class NativeDataplane {
     return this.#native.report();
   }
 
+  /** Of engine handler: the number by which a NativeFrameConsumer of any thread finds it. */
+  exchange(): number {
+    return this.#native.exchange();
+  }
+
   /** Starts or stops the sending of an engine that makes traffic of its own. */
   setRunning(running: boolean): void {
     this.#native.setRunning(running);
   }
 
   /** Ends all threads and connections. Idempotent. */
+  close(): void {
+    this.#native.close();
+  }
+}
+
+/** The handler's end of a dataplane with engine handler; one at a time, in any thread of the process. */
+export class NativeFrameConsumer {
+  readonly #native: AddonFrameConsumer;
+  readonly memory: ArrayBuffer;
+  readonly layout: BurstLayout;
+
+  /**
+   * `onFrames` is called when there are bursts again after take() has found none.
+   * @throws UsvhostError USV_NATIVE_BUILD, USV_INTERNAL (no such exchange, or it has a consumer)
+   */
+  constructor(exchange: number, onFrames: () => void) {
+    this.#native = new (addon().NativeFrameConsumer)(exchange, onFrames);
+    this.memory = this.#native.memory();
+    this.layout = this.#native.layout();
+  }
+
+  /** The oldest burst without a decision, or -1. */
+  take(): number {
+    return this.#native.take();
+  }
+
+  /** Decides on the burst of the last take(): by its words, or, `failed`, all its frames are dropped. */
+  give(failed: boolean): void {
+    this.#native.give(failed);
+  }
+
+  /** No more bursts. Idempotent. */
   close(): void {
     this.#native.close();
   }

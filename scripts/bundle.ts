@@ -16,7 +16,7 @@ rmSync(bundle, { recursive: true, force: true });
 
 await build({
   absWorkingDir: root,
-  entryPoints: ['cli/usvhost.ts'],
+  entryPoints: ['cli/usvhost.ts', 'dataplane/handler-worker.ts'],
   outdir: 'build/bundle/cli',
   entryNames: '[name]',
   chunkNames: '[name]-[hash]',

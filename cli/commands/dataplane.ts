@@ -21,6 +21,8 @@ Examples:
   usvhost dataplane --port … --engine txonly --size 64 --seconds 3 --peer-mac 02:00:00:00:00:02
   usvhost dataplane --port … --engine responder --ip 10.0.0.2 --mac 02:00:00:00:00:02
   usvhost dataplane --port … --engine ping --ip 10.0.0.1 --target 10.0.0.2
+  usvhost dataplane --port … --port … --engine handler --handler /app/filter.ts
+                      has a TypeScript function decide on every frame between two ports
 
 Reports are lines of JSON on standard output, one at the end and one each --report-millis. The driver connects by itself,
 again and again. SIGTERM and SIGINT stop it. Every field can also be set in the environment, for example
@@ -43,7 +45,7 @@ export function register(program: Command): void {
     .command('dataplane')
     .description('run the pod side of one or two ports: a virtio-user driver and an engine')
     .option('--port <devargs>', 'a port; at most twice', collect)
-    .option('--engine <name>', 'l2fwd, txonly, rxonly, responder, ping or tap (default: tap)')
+    .option('--engine <name>', 'l2fwd, txonly, rxonly, responder, ping, tap or handler (default: tap)')
     .option('--mac <mac>', 'our address')
     .option('--peer-mac <mac>', 'destination of txonly, new destination of l2fwd --rewrite')
     .option('--rewrite', 'l2fwd: rewrite the addresses instead of swapping them')
@@ -56,6 +58,12 @@ export function register(program: Command): void {
     .option('--seconds <n>', 'txonly: seconds to send', parseNumber)
     .option('--verify', 'txonly, rxonly: compare every byte of what comes in')
     .option('--tap <name>', 'tap: name of the device')
+    .option('--handler <file>', 'handler: the module that decides on frames, see docs/packets.md')
+    .option(
+      '--handler-millis <n>',
+      'handler: milliseconds in which it must decide (default: 5000)',
+      parseNumber,
+    )
     .option('--memory <kind>', 'memfd, shm[:DIR], hugetlbfs:DIR or file:PATH (default: memfd)')
     .option('--cpu <n>', 'CPU of the data thread', parseNumber)
     .option('--report-millis <n>', 'milliseconds between reports', parseNumber)

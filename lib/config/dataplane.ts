@@ -19,7 +19,7 @@ export const dataplaneConfigSchema = z.strictObject({
     .array(z.string())
     .check(z.minLength(1), z.maxLength(2), z.describe('one or two ports as device arguments')),
   engine: z
-    ._default(z.enum(['l2fwd', 'txonly', 'rxonly', 'responder', 'ping', 'tap']), 'tap')
+    ._default(z.enum(['l2fwd', 'txonly', 'rxonly', 'responder', 'ping', 'tap', 'handler']), 'tap')
     .check(z.describe('what is done with the frames')),
   mac: z
     .optional(mac)
@@ -46,6 +46,15 @@ export const dataplaneConfigSchema = z.strictObject({
     .optional(z.string())
     .check(z.describe('tap: name of the tap device (default: the interface name of port.json)')),
   tunDevice: z._default(absolutePath, '/dev/net/tun').check(z.describe('tap: the device node')),
+  handler: z
+    .optional(z.string().check(z.minLength(1)))
+    .check(z.describe('handler: path of the module, TypeScript or JavaScript, that decides on frames')),
+  handlerMillis: integerField(
+    0,
+    3_600_000,
+    5000,
+    'handler: milliseconds that frames may wait for its decision before the process ends; 0: for ever',
+  ),
   memory: z
     ._default(
       z

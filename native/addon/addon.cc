@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The C++ side of the border to JavaScript: two classes and the error factory. native/index.ts is the other side.
+// The C++ side of the border to JavaScript: three classes and the error factory. native/index.ts is the other side.
 #include "addon/js_dataplane.h"
+#include "addon/js_frame_consumer.h"
 #include "addon/js_switch.h"
 #include "addon/values.h"
 
@@ -17,6 +18,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("setErrorFactory", Napi::Function::New(env, set_error_factory));
   exports.Set("NativeSwitch", JsSwitch::define(env));
   exports.Set("NativeDataplane", JsDataplane::define(env));
+  exports.Set("NativeFrameConsumer", JsFrameConsumer::define(env));
   return exports;
 }
 

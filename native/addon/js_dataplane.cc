@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "addon/js_dataplane.h"
 
+#include "addon/exchange_registry.h"
 #include "addon/values.h"
 
 namespace usvhost::js {
@@ -30,6 +31,7 @@ EngineOptions read_engine(const Napi::Object& from) {
                        u32(from, "count"), u32(from, "intervalMillis"), u32(from, "timeoutMillis")};
   }
   if (kind == "tap") return TapOptions{text(from, "device"), text(from, "node"), boolean(from, "multiQueue")};
+  if (kind == "handler") return HandlerOptions{std::make_shared<FrameExchange>()};
   TrafficOptions traffic;
   traffic.transmit = kind == "txonly";
   traffic.verify = boolean(from, "verify");
@@ -67,8 +69,8 @@ DataplaneOptions read_options(const Napi::Object& from) {
 Napi::Function JsDataplane::define(Napi::Env env) {
   return DefineClass(
       env, "NativeDataplane",
-      {InstanceMethod<&JsDataplane::report>("report"), InstanceMethod<&JsDataplane::set_running>("setRunning"),
-       InstanceMethod<&JsDataplane::close_from_js>("close")});
+      {InstanceMethod<&JsDataplane::report>("report"), InstanceMethod<&JsDataplane::exchange>("exchange"),
+       InstanceMethod<&JsDataplane::set_running>("setRunning"), InstanceMethod<&JsDataplane::close_from_js>("close")});
 }
 
 JsDataplane::JsDataplane(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JsDataplane>(info) {
@@ -79,6 +81,8 @@ JsDataplane::JsDataplane(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JsDa
   }
   DataplaneOptions options = read_options(info[0].As<Napi::Object>());
   if (env.IsExceptionPending()) return;
+  std::shared_ptr<FrameExchange> exchange;
+  if (const auto* handler = std::get_if<HandlerOptions>(&options.engine)) exchange = handler->exchange;
   events_ =
       std::make_unique<EventQueue<LinkEvent>>(env, info[1].As<Napi::Function>(), event_to_js, [this] { close(); });
   dataplane_ =
@@ -86,15 +90,22 @@ JsDataplane::JsDataplane(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JsDa
   if (Status status = dataplane_->start(); !status.ok()) {
     close();
     throw_status(env, status);
+    return;
   }
+  // Only now: nobody may find an exchange that is not open.
+  if (exchange) exchange_ = ExchangeRegistry::shared().add(std::move(exchange));
 }
 
 void JsDataplane::close() {
+  if (exchange_ != 0) ExchangeRegistry::shared().remove(exchange_);
+  exchange_ = 0;
   dataplane_.reset();
   if (events_) events_->close();
 }
 
 void JsDataplane::close_from_js(const Napi::CallbackInfo&) { close(); }
+
+Napi::Value JsDataplane::exchange(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), exchange_); }
 
 void JsDataplane::set_running(const Napi::CallbackInfo& info) {
   if (dataplane_) dataplane_->set_running(info[0].ToBoolean().Value());

@@ -19,12 +19,14 @@ class JsDataplane : public Napi::ObjectWrap<JsDataplane> {
 
  private:
   Napi::Value report(const Napi::CallbackInfo& info);
+  Napi::Value exchange(const Napi::CallbackInfo& info);
   void set_running(const Napi::CallbackInfo& info);
   void close_from_js(const Napi::CallbackInfo& info);
   void close();
 
   std::unique_ptr<EventQueue<LinkEvent>> events_;
   std::unique_ptr<Dataplane> dataplane_;
+  uint32_t exchange_ = 0;  // its number in the registry; 0: another engine
 };
 
 }  // namespace usvhost::js

@@ -60,7 +60,7 @@ void VirtioPort::set_up(const PollThread& thread) {
 }
 
 void VirtioPort::serve_control() {
-  if (link_.load(std::memory_order_acquire) != Link::kResetting) [[likely]]
+  if (!reset_wanted()) [[likely]]
     return;
   reset();
   link_.store(Link::kReady, std::memory_order_release);
@@ -155,6 +155,12 @@ uint32_t VirtioPort::transmit(const Packet* packets, uint32_t count) {
   return count;
 }
 
+uint32_t VirtioPort::transmit_room() {
+  if (!up() || transmit_.broken()) return UINT32_MAX;
+  reclaim();
+  return transmit_.broken() ? UINT32_MAX : transmit_.free_entries();
+}
+
 void VirtioPort::transmit_or_drop(const Packet* packets, uint32_t count) {
   uint32_t sent = transmit(packets, count);
   if (sent == count) [[likely]]
@@ -169,10 +175,7 @@ void VirtioPort::arm() {
   full_fence();
 }
 
-bool VirtioPort::pending() {
-  if (link_.load(std::memory_order_acquire) == Link::kResetting) return true;
-  return up() && receive_.used_entries() != 0;
-}
+bool VirtioPort::pending() { return up() && receive_.used_entries() != 0; }
 
 void VirtioPort::disarm() { receive_.refuse_calls(); }
 

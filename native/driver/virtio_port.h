@@ -64,11 +64,16 @@ class VirtioPort {
   uint32_t transmit(const Packet* packets, uint32_t count);
   /** transmit(), and drops what did not fit, counting why. */
   void transmit_or_drop(const Packet* packets, uint32_t count);
+  /** Frames that transmit() would take now; without end where it is no use to wait, as without a link. */
+  uint32_t transmit_room();
   /** Takes back the buffers of frames that the back-end has sent on. */
   void reclaim();
   bool up() const { return link_.load(std::memory_order_acquire) == Link::kUp; }
   void arm();
+  /** Whether received frames wait. */
   bool pending();
+  /** Whether serve_control() has something to do. */
+  bool reset_wanted() const { return link_.load(std::memory_order_acquire) == Link::kResetting; }
   void disarm();
   Status watch(const PollThread& thread) const { return thread.watch(receive_call_.get()); }
 

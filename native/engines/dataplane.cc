@@ -24,6 +24,7 @@ Status Dataplane::start() {
     ring_bytes += VirtioPort::ring_bytes(port.queue_size);
     buffers += 2u * port.queue_size;
   }
+  if (std::holds_alternative<HandlerOptions>(options_.engine)) buffers += Handler::kBuffers;
   if (options_.buffers != 0) buffers = options_.buffers;
   SegmentOptions segment = options_.segment;
   segment.bytes = ring_bytes + size_t{buffers} * kBufferStride;
@@ -54,6 +55,8 @@ Status Dataplane::make_engine() {
   VirtioPort& first = *ports_.front();
   if (const auto* l2fwd = std::get_if<L2fwdOptions>(&options_.engine)) {
     engine_ = std::make_unique<L2fwd>(std::move(ports), *l2fwd);
+  } else if (const auto* handler = std::get_if<HandlerOptions>(&options_.engine)) {
+    engine_ = std::make_unique<Handler>(std::move(ports), *handler);
   } else if (ports_.size() != 1) {
     return failure("USV_CONFIG", "expected one port for this engine, got %zu", ports_.size());
   } else if (const auto* traffic = std::get_if<TrafficOptions>(&options_.engine)) {
@@ -80,17 +83,20 @@ uint32_t Dataplane::poll() {
 }
 
 void Dataplane::arm() {
+  engine_->arm();
   for (auto& port : ports_) port->arm();
 }
 
 bool Dataplane::pending() {
+  bool receptive = engine_->receptive();
   for (auto& port : ports_) {
-    if (port->pending()) return true;
+    if (port->reset_wanted() || (receptive && port->pending())) return true;
   }
   return engine_->pending();
 }
 
 void Dataplane::disarm() {
+  engine_->disarm();
   for (auto& port : ports_) port->disarm();
 }
 

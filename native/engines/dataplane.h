@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "driver/connector.h"
+#include "engines/handler.h"
 #include "engines/l2fwd.h"
 #include "engines/ping.h"
 #include "engines/responder.h"
@@ -16,7 +17,8 @@
 
 namespace usvhost {
 
-using EngineOptions = std::variant<L2fwdOptions, TrafficOptions, ResponderOptions, PingOptions, TapOptions>;
+using EngineOptions =
+    std::variant<L2fwdOptions, TrafficOptions, ResponderOptions, PingOptions, TapOptions, HandlerOptions>;
 
 struct DataplaneOptions {
   std::vector<VirtioPortOptions> ports;

@@ -29,7 +29,12 @@ class Engine {
 
   // Data thread.
   virtual uint32_t poll() = 0;
+  /** Asks for a wake-up by what watch() named, with a full fence after it; then pending() decides on sleep. */
+  virtual void arm() {}
   virtual bool pending() { return false; }
+  virtual void disarm() {}
+  /** Whether the engine takes what the ports have received. While it does not, waiting frames keep nobody awake. */
+  virtual bool receptive() { return true; }
   virtual int max_sleep_millis() { return -1; }
 
   // Any thread.

@@ -4,7 +4,7 @@
 // that run below a read-only root as a user without any privilege.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import description from '../../../package.json' with { type: 'json' };
@@ -140,6 +140,24 @@ groupNeeds('strip')('the image', () => {
       await daemon.stop();
     }
     expect(await daemon.ended()).toMatchObject({ status: 0 });
+  });
+
+  run('runs a packet handler from a file, as TypeScript', async () => {
+    const page = readFileSync(join(tree, 'docs/packets.md'), 'utf8');
+    writeFileSync(join(host, 'filter.ts'), /^```ts\n(.*?)^```$/ms.exec(page)?.[1] ?? '');
+    const port = 'net_virtio_user0,path=/host/none.sock';
+    const args = ['--engine', 'handler', '--handler', '/host/filter.ts', '--port', port];
+    const daemon = new Program(inImage([program, 'dataplane', ...args]), { env, stdin: '' });
+    try {
+      await daemon.says('filter between net_virtio_user0');
+      await daemon.says('dataplane runs');
+    } finally {
+      await daemon.stop();
+    }
+    expect(await daemon.ended()).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('"handler":{"answered":0'),
+    });
   });
 
   run('finds the CNI plugin to install', () => {

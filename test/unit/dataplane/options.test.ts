@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { nativeOptions } from '../../../dataplane/options.ts';
+import { handlerPorts, nativeOptions } from '../../../dataplane/options.ts';
 import { dataplaneConfigSchema } from '../../../lib/config/dataplane.ts';
 import type { DataplaneOptions } from '../../../native/index.ts';
 import { temporaryRoots } from '../../fakes/temporary-root.ts';
@@ -116,6 +116,7 @@ describe('without port.json', () => {
     ['ping without MAC', { engine: 'ping', ip: '10.0.0.1', target: '10.0.0.2' }, '--mac'],
     ['ping without IP', { engine: 'ping', mac: '02:00:00:00:00:01', target: '10.0.0.2' }, '--ip'],
     ['ping without target', { engine: 'ping', mac: '02:00:00:00:00:01', ip: '10.0.0.1' }, '--target'],
+    ['handler without module', { engine: 'handler' }, '--handler'],
     ['rewriting without MAC', { engine: 'l2fwd', rewrite: true, peerMac: '02:00:00:00:00:02' }, '--mac'],
     ['rewriting without peer', { engine: 'l2fwd', rewrite: true, mac: '02:00:00:00:00:01' }, '--peer-mac'],
   ])('%s names the flag', (_, config, flag) => {
@@ -144,6 +145,15 @@ describe('ports', () => {
     );
     expect(() => options({ port: [port, bare], engine: 'l2fwd' })).toThrow('net_virtio_user0 twice');
   });
+});
+
+test('what a handler is told of its ports', () => {
+  const config = { port: [port, bare.replace('user0', 'user1')], engine: 'handler', handler: 'filter.ts' };
+  expect(options(config).engine).toEqual({ kind: 'handler' });
+  expect(handlerPorts(dataplaneConfigSchema.parse(config))).toEqual([
+    { name: 'net_virtio_user0', ifname: 'net1', mac: contract.mac, ips: contract.ips, mtu: 1500 },
+    { name: 'net_virtio_user1', ifname: undefined, mac: undefined, ips: [], mtu: undefined },
+  ]);
 });
 
 test.each([
