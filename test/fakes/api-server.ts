@@ -28,8 +28,8 @@ export class FakeApiServer {
   /** Objects of pods, in the order of their names. */
   readonly pods = new Map<string, object>();
   conditions: object[] = [];
-  /** Asked before each answer: a status instead of it, `hang`, or undefined. */
-  refuse: (call: ApiCall) => number | 'hang' | undefined = () => undefined;
+  /** Asked before each answer: a status instead of it, no answer, one without an end and without a line, or undefined. */
+  refuse: (call: ApiCall) => number | 'hang' | 'endless' | undefined = () => undefined;
   readonly #directory: string;
   readonly #sockets = new Set<Socket>();
   readonly #watches = new Set<ServerResponse>();
@@ -166,6 +166,7 @@ export class FakeApiServer {
     };
     const refusal = request.headers.authorization === `Bearer ${token}` ? this.refuse(call) : 401;
     if (refusal === 'hang') return;
+    if (refusal === 'endless') return writeForever(response);
     if (refusal !== undefined) return reply(refusal, { kind: 'Status', message: 'as the test wants it' });
     if (call.path === '/api/v1/pods') return this.#podsFor(call, response, reply);
     if (call.path.endsWith('/status')) {
@@ -206,4 +207,15 @@ export class FakeApiServer {
       items: names.slice(from, to).map((name) => this.pods.get(name)),
     });
   }
+}
+
+/** As fast as it is read. */
+function writeForever(response: ServerResponse): void {
+  const chunk = Buffer.alloc(1024 * 1024, '[');
+  response.writeHead(200);
+  const more = (): void => {
+    while (!response.destroyed && response.write(chunk));
+  };
+  response.on('drain', more);
+  more();
 }

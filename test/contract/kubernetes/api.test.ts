@@ -90,6 +90,19 @@ test('a server with another authority is not talked to, until the credentials kn
   expect((await api.request(status)).status).toBe(200);
 });
 
+test('an answer without an end and a line without one are cut', async () => {
+  api = client(60_000);
+  server.refuse = () => 'endless';
+  await expect(api.request(status)).rejects.toMatchObject({
+    code: 'USV_KUBERNETES',
+    details: 'an answer of more than 33554432 bytes',
+  });
+  await expect(api.stream(status, 60_000, () => undefined)).rejects.toMatchObject({
+    code: 'USV_KUBERNETES',
+    details: 'a line of a watch without an end',
+  });
+});
+
 test('a stream gives whole lines, and says how it ended', async () => {
   const lines: string[] = [];
   const arrived = Promise.withResolvers<void>();
