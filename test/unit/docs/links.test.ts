@@ -11,6 +11,7 @@ const pages = [
   'README.md',
   'CONTRIBUTING.md',
   'charts/usvhost/README.md',
+  'manifests/examples/README.md',
   ...['docs', 'docs/decisions'].flatMap((folder) =>
     readdirSync(join(projectRoot, folder))
       .filter((name) => name.endsWith('.md'))
@@ -40,6 +41,15 @@ function linksOf(page: string): string[] {
 }
 
 const links = pages.flatMap((page) => linksOf(page).map((link) => [page, link] as const));
+
+test('every page is found from another one', () => {
+  const found = new Set(links.map(([page, link]) => join(dirname(page), link.replace(/#.*/, ''))));
+  // A folder that is linked, such as that of the decisions, stands for what is in it.
+  const lonely = pages.filter(
+    (page) => page.startsWith('docs/') && !found.has(page) && !found.has(dirname(page)),
+  );
+  expect(lonely).toEqual([]);
+});
 
 test('there are links to follow', () => {
   expect(links.length).toBeGreaterThan(100);
