@@ -45,6 +45,8 @@ export interface BenchCase {
   readonly name: string;
   readonly params: Readonly<Record<string, string | number>>;
   readonly metrics: readonly Metric[];
+  /** Makes what all runs share, before the first; returns what takes it back after the last. */
+  readonly prepare?: () => Promise<() => Promise<void>>;
   readonly candidates: readonly Candidate[];
 }
 
@@ -53,5 +55,7 @@ export interface CaseGroup {
   readonly name: string;
   /** One line for --list. */
   readonly about: string;
+  /** Only when it is named: it takes more than a minute to set up. */
+  readonly onRequest?: boolean;
   readonly cases: readonly BenchCase[];
 }

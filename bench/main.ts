@@ -15,13 +15,14 @@ import { driverToVhost } from './cases/driver-to-vhost.ts';
 
 import { handler } from './cases/handler.ts';
 import { idle } from './cases/idle.ts';
+import { pods } from './cases/pods.ts';
 import { switchLoop } from './cases/switch-loop.ts';
 import type { BenchDocument } from './document.ts';
 import { describeMachine, reserveHugepages } from './machine.ts';
 import { benchTable } from './report.ts';
 import { runCases } from './runner.ts';
 
-const groups: readonly CaseGroup[] = [driverToVhost, switchLoop, handler, idle, cni];
+const groups: readonly CaseGroup[] = [driverToVhost, switchLoop, handler, idle, cni, pods];
 /** Two peers at a time with 256 MB each. */
 const hugepageBytes = 2 * 256 * 2 ** 20;
 const interrupted = 130;
@@ -63,7 +64,9 @@ export function parseRequest(args: readonly string[]): Request {
     throw usvError('USV_USAGE', { what: '--rounds', expected: 'a whole number', got: values.rounds });
   }
   return {
-    groups: groups.filter(({ name }) => positionals.length === 0 || positionals.includes(name)),
+    groups: groups.filter(({ name, onRequest = false }) =>
+      positionals.length === 0 ? !onRequest : positionals.includes(name),
+    ),
     json: values.json,
     list: values.list,
     seconds: positive(values.seconds, '--seconds'),

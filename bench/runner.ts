@@ -37,21 +37,37 @@ export async function runCases(cases: readonly BenchCase[], options: RunOptions)
       options.onProgress(`${title}: ${candidate.name} skipped: needs ${describePeers(missing)}`);
       skipped.push({ case: title, candidate: candidate.name, needs: missing, packages: packagesOf(missing) });
     }
-    const runs = new Map<string, Values[]>(able.map(({ name }) => [name, []]));
-    for (let round = 1; round <= options.rounds; round++) {
+    const runs = able.length === 0 ? new Map() : await runRounds(each, able, options);
+    measured.push(...each.metrics.flatMap((metric) => summarize(each, metric, runs) ?? []));
+  }
+  return { cases: measured, skipped };
+}
+
+async function runRounds(
+  each: BenchCase,
+  able: readonly Candidate[],
+  options: RunOptions,
+): Promise<ReadonlyMap<string, readonly Values[]>> {
+  const { rounds, context, onProgress } = options;
+  const title = describeCase(each);
+  const runs = new Map<string, Values[]>(able.map(({ name }) => [name, []]));
+  const undo = await each.prepare?.();
+  try {
+    for (let round = 1; round <= rounds; round++) {
       for (const candidate of able) {
-        options.context.stop.throwIfAborted();
-        const values = await candidate.run(options.context);
+        context.stop.throwIfAborted();
+        const values = await candidate.run(context);
         runs.get(candidate.name)?.push(values);
         const shown = each.metrics
           .filter(({ name }) => values[name] !== undefined)
           .map(({ name, unit }) => `${name} ${significant(values[name] ?? 0)} ${unit}`.trim());
-        options.onProgress(`${title}: round ${round}: ${candidate.name}: ${shown.join(', ')}`);
+        onProgress(`${title}: round ${round}: ${candidate.name}: ${shown.join(', ')}`);
       }
     }
-    measured.push(...each.metrics.flatMap((metric) => summarize(each, metric, runs) ?? []));
+    return runs;
+  } finally {
+    await undo?.();
   }
-  return { cases: measured, skipped };
 }
 
 /** Undefined when no candidate has measured it. */

@@ -9,7 +9,7 @@ import { kubeconfig } from './host/pki.ts';
 import { cniDirectory, singleNetwork } from './names.ts';
 import { writeNodeFile } from './node-file.ts';
 import type { PodSpace } from './pod-space.ts';
-import type { OnUndo } from './stage.ts';
+import type { OnUndo } from './undo.ts';
 
 const directory = `${cniDirectory}/multus.d`;
 const configuration = `${cniDirectory}/00-multus.conf`;

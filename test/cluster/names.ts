@@ -17,3 +17,6 @@ export const defaultNetwork = `${cniDirectory}/50-default.conflist`;
  * plugins' own keys.
  */
 export const singleNetwork = '/etc/cni/default.conf';
+
+/** The agent's default number of devices. */
+export const portCount = 64;

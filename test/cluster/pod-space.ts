@@ -11,7 +11,7 @@ import { eventually } from '../support/eventually.ts';
 import { inside } from './cluster.ts';
 import { nodeName } from './names.ts';
 import { pathsIn } from './paths.ts';
-import type { OnUndo } from './stage.ts';
+import type { OnUndo } from './undo.ts';
 
 /** This checkout's command line. */
 export const usvhost = join(projectRoot, 'cli/usvhost');

@@ -12,8 +12,9 @@ import { buildHelm, chart } from '../../scripts/helm.ts';
 import { projectRoot } from '../../scripts/main.ts';
 import { inside } from './cluster.ts';
 import { importArchive } from './import-image.ts';
+import { portCount } from './names.ts';
 import { PodSpace } from './pod-space.ts';
-import { type OnUndo, portCount } from './stage.ts';
+import type { OnUndo } from './undo.ts';
 
 /** Of the release, and of our pods. */
 export const releaseNamespace = 'usvhost';

@@ -8,26 +8,14 @@ import { usvFailure } from '../../lib/errors.ts';
 import { Program } from '../e2e/program.ts';
 import { inside } from './cluster.ts';
 import { PodSpace, usvhost } from './pod-space.ts';
+import type { OnUndo } from './undo.ts';
 
-export type OnUndo = (step: () => Promise<unknown>) => void;
-
-/** Takes back the newest step first; a failure keeps none of the others from its turn. @throws UsvhostError USV_INTERNAL */
-export async function undoAll(steps: readonly (() => Promise<unknown>)[]): Promise<void> {
-  const failures: string[] = [];
-  for (const step of steps.toReversed()) {
-    try {
-      await step();
-    } catch (error) {
-      failures.push(String(error));
-    }
-  }
-  if (failures.length > 0) throw usvFailure('USV_INTERNAL', `not taken back:\n${failures.join('\n')}`);
-}
+// Both for stories alone: what is made by others than stories has them of undo.ts.
+export { type OnUndo, undoAll } from './undo.ts';
 
 /** For setting the stage, and for clearing it. */
 export const stageMillis = 300_000;
-/** The agent's default number of devices. */
-export const portCount = 64;
+export { portCount } from './names.ts';
 
 /** A program that runs in the node's namespaces. */
 export class Inside {

@@ -75,6 +75,20 @@ test('an interrupted benchmark starts no other run', async () => {
   expect(order).toEqual(['us']);
 });
 
+test('what runs share is made once before the first, and taken back whatever happens', async () => {
+  const order: string[] = [];
+  const prepare = async (): Promise<() => Promise<void>> => {
+    order.push('made');
+    return async () => void order.push('taken back');
+  };
+  const options = { rounds: 2, context, onProgress: () => undefined };
+  await runCases([{ ...caseOf('higher', [scripted('us', [1, 1], order)]), prepare }], options);
+  expect(order.splice(0)).toEqual(['made', 'us', 'us', 'taken back']);
+  const broken: Candidate = { name: 'us', needs: [], run: async () => Promise.reject(new Error('broken')) };
+  await expect(runCases([{ ...caseOf('higher', [broken]), prepare }], options)).rejects.toThrow('broken');
+  expect(order).toEqual(['made', 'taken back']);
+});
+
 test('no ratio is formed with a part of the work, nor with a peer that measured nothing', async () => {
   const part: Candidate = { ...scripted('part', [20], []), partial: true };
   const each = caseOf('higher', [scripted('us', [1], []), part, scripted('still', [0], [])]);
@@ -104,6 +118,9 @@ test('the command line names its mistakes', () => {
     seconds: 0.5,
     rounds: 2,
   });
+  // What needs a cluster runs when it is named.
+  expect(parseRequest([]).groups.map(({ name }) => name)).not.toContain('pods');
+  expect(parseRequest(['pods']).groups.map(({ name }) => name)).toEqual(['pods']);
   expect(() => parseRequest(['nothing'])).toThrow(
     /expected one of driver-to-vhost, .* for a case, got "nothing"/,
   );

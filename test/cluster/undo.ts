@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Undo that stands next to do: a list of steps, taken back from its end.
+
+import { usvFailure } from '../../lib/errors.ts';
+
+export type OnUndo = (step: () => Promise<unknown>) => void;
+
+/** Takes back the newest step first; a failure keeps none of the others from its turn. @throws UsvhostError USV_INTERNAL */
+export async function undoAll(steps: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const failures: string[] = [];
+  for (const step of steps.toReversed()) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(String(error));
+    }
+  }
+  if (failures.length > 0) throw usvFailure('USV_INTERNAL', `not taken back:\n${failures.join('\n')}`);
+}
