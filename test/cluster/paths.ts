@@ -54,6 +54,8 @@ export interface Paths {
   readonly log: string;
   /** One file for each daemon of the node: its process id, as the node sees it. */
   readonly pids: string;
+  /** A daemon with a file of its name in here stays down once it has ended. */
+  readonly held: string;
   readonly kubeconfig: string;
 }
 
@@ -74,6 +76,7 @@ export function pathsIn(cache: string, state: string = stateDirectory()): Paths 
     pki: join(state, 'pki'),
     log: join(state, 'log'),
     pids: join(state, 'pids'),
+    held: join(state, 'held'),
     kubeconfig: join(state, 'pki/admin.kubeconfig'),
   };
 }

@@ -16,6 +16,8 @@ export interface PodOptions {
   readonly annotations?: Readonly<Record<string, string>>;
   /** Of the container. */
   readonly securityContext?: object;
+  /** Seconds between the signal to end and the end by force. Default 0. */
+  readonly grace?: number;
 }
 
 /** What Pod Security's `restricted` demands of a container. */
@@ -36,7 +38,7 @@ export function pod(name: string, options: PodOptions = {}): object {
     kind: 'Pod',
     metadata: { name, annotations },
     spec: {
-      terminationGracePeriodSeconds: 0,
+      terminationGracePeriodSeconds: options.grace ?? 0,
       containers: [{ name: 'c', image, command, resources: { limits }, securityContext }],
     },
   };
