@@ -15,14 +15,26 @@ namespace {
 constexpr uint32_t kPatience = 2000;
 }  // namespace
 
-/** Whether to leave decided bursts for a later pass. */
+/** Whether to leave the next decided burst for a later pass. Once that was in vain, nothing waits until all ports have room. */
 bool Handler::patient() {
-  bool room = true;
-  for (VirtioPort* port : ports_) {
-    room = room && port->transmit_room() >= std::min<uint32_t>(kEngineBurst, port->options().queue_size);
+  uint32_t narrow = 0;  // a bit for each port without room for a burst
+  for (size_t port = 0; port < ports_.size(); port++) {
+    uint32_t enough = std::min<uint32_t>(kEngineBurst, ports_[port]->options().queue_size);
+    if (ports_[port]->transmit_room() < enough) narrow |= 1u << port;
   }
-  if (room || waited_++ >= kPatience) waited_ = 0;
-  return waited_ != 0;
+  if (narrow == 0) waited_ = 0;
+  if (narrow == 0 || waited_ >= kPatience) return false;
+  uint32_t burst;
+  bool failed;
+  if (!exchange_->decided(burst, failed) || failed) return false;
+  const FrameExchange::Words& words = exchange_->words(burst);
+  for (uint32_t i = 0; i < flights_[burst].count; i++) {
+    int32_t verdict = load_once(&words.verdict[i]);
+    if (verdict < 0 || verdict > 1 || (narrow >> verdict & 1) == 0) continue;
+    waited_++;
+    return true;
+  }
+  return false;
 }
 
 uint32_t Handler::poll() {

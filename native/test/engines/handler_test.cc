@@ -182,6 +182,40 @@ TEST_CASE("handler: decisions wait for room in the transmit ring, but not for ev
   CHECK(bench.wires.port().transmit_room() == UINT32_MAX);
 }
 
+TEST_CASE("handler: a port that takes nothing holds up the other one once, and not before a frame is for it") {
+  Bench bench(2);
+  // A burst comes in by port 0 and is sent out by `port`; returns what the next pass moves.
+  auto through = [&](int32_t port) {
+    for (uint8_t i = 0; i < 32; i++) REQUIRE(bench.wires.arrive(numbered(i)));
+    REQUIRE(bench.engine->poll() == 32);
+    bench.handle([&](Words& words, uint32_t i, uint8_t*) { words.verdict[i] = port; });
+    return bench.engine->poll();
+  };
+  CHECK(through(1) == 32);
+  CHECK(through(1) == 32);  // its ring is full now
+  CHECK(through(0) == 32);
+  CHECK(through(FrameExchange::kDrop) == 32);
+  CHECK(bench.wires.sent(0).size() == 32);
+  CHECK(through(1) == 0);
+  REQUIRE(eventually([&] {
+    bench.engine->poll();
+    return !bench.engine->pending();
+  }));
+  CHECK(bench.wires.port(1).counters().tx_drop_full == 32);
+  CHECK(through(1) == 32);
+  CHECK(through(0) == 32);
+  CHECK(bench.wires.sent(0).size() == 32);
+  CHECK(bench.wires.port(1).counters().tx_drop_full == 64);
+  // With room again it is waited for again.
+  CHECK(bench.wires.sent(1).size() == 64);
+  CHECK(through(1) == 32);
+  CHECK(through(1) == 32);
+  CHECK(through(1) == 0);
+  CHECK(bench.wires.sent(1).size() == 64);
+  CHECK(bench.engine->poll() == 32);
+  CHECK(bench.wires.port(1).counters().tx_drop_full == 64);
+}
+
 TEST_CASE("handler: every buffer comes back, over thousands of frames and all ways out") {
   Bench bench;
   uint32_t number = 0;
