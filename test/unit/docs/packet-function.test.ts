@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The module in manifests/examples/packet-function.yaml, frame by frame. That it runs in a pod is
-// test/cluster/examples-packet-function.test.ts's.
+// test/cluster/helm/examples-packet-function.test.ts's.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

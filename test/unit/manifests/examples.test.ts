@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What all examples have in common; what each does is tested in a cluster (test/cluster/examples.test.ts).
+// What all examples have in common; what each does is tested in a cluster (test/cluster/helm/examples.test.ts).
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

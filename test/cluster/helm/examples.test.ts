@@ -3,11 +3,11 @@
 // The examples that need no Multus, in a namespace with the strictest rules for pods, with the chart as it comes.
 
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { clusterPeers } from '../../scripts/packages.ts';
-import { groupNeeds } from '../support/need.ts';
-import { follow, importExampleImages } from './examples.ts';
-import { Release } from './release.ts';
-import { stageMillis, undoAll } from './stage.ts';
+import { clusterPeers } from '../../../scripts/packages.ts';
+import { groupNeeds } from '../../support/need.ts';
+import { follow, importExampleImages } from '../examples.ts';
+import { Release } from '../release.ts';
+import { stageMillis, undoAll } from '../stage.ts';
 
 groupNeeds(
   ...clusterPeers,

@@ -3,14 +3,14 @@
 // The example of a chain over two networks, with the chart as it finds Multus in the cluster.
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { clusterPeers } from '../../scripts/packages.ts';
-import { eventually } from '../support/eventually.ts';
-import { groupNeeds } from '../support/need.ts';
-import { exampleFile } from './examples.ts';
-import { installMultus } from './multus.ts';
-import { PodSpace } from './pod-space.ts';
-import { Release } from './release.ts';
-import { stageMillis, undoAll } from './stage.ts';
+import { clusterPeers } from '../../../scripts/packages.ts';
+import { eventually } from '../../support/eventually.ts';
+import { groupNeeds } from '../../support/need.ts';
+import { exampleFile } from '../examples.ts';
+import { installMultus } from '../multus.ts';
+import { PodSpace } from '../pod-space.ts';
+import { Release } from '../release.ts';
+import { stageMillis, undoAll } from '../stage.ts';
 
 interface Counts {
   readonly received: number;

@@ -6,14 +6,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { run } from '../../cli/demo/process.ts';
-import { clusterPeers } from '../../scripts/packages.ts';
-import { groupNeeds } from '../support/need.ts';
-import { RunningOvs } from '../support/ovs.ts';
-import { inside } from './cluster.ts';
-import { exampleFile, follow, importExampleImages } from './examples.ts';
-import { Release } from './release.ts';
-import { type OnUndo, stageMillis, undoAll } from './stage.ts';
+import { run } from '../../../cli/demo/process.ts';
+import { clusterPeers } from '../../../scripts/packages.ts';
+import { groupNeeds } from '../../support/need.ts';
+import { RunningOvs } from '../../support/ovs.ts';
+import { inside } from '../cluster.ts';
+import { exampleFile, follow, importExampleImages } from '../examples.ts';
+import { Release } from '../release.ts';
+import { type OnUndo, stageMillis, undoAll } from '../stage.ts';
 
 /** Where Debian has it, and so the example. */
 const place = '/run/openvswitch';

@@ -3,12 +3,12 @@
 // The example of a network function in TypeScript, with the chart as it comes, in a namespace with the strictest rules for pods.
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { clusterPeers } from '../../scripts/packages.ts';
-import { groupNeeds } from '../support/need.ts';
-import { follow } from './examples.ts';
-import { importImage } from './import-image.ts';
-import { Release } from './release.ts';
-import { stageMillis, undoAll } from './stage.ts';
+import { clusterPeers } from '../../../scripts/packages.ts';
+import { groupNeeds } from '../../support/need.ts';
+import { follow } from '../examples.ts';
+import { importImage } from '../import-image.ts';
+import { Release } from '../release.ts';
+import { stageMillis, undoAll } from '../stage.ts';
 
 groupNeeds(...clusterPeers)('the example packet-function', () => {
   const undo: (() => Promise<unknown>)[] = [];
