@@ -101,6 +101,11 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       switchPorts: nodeSwitch,
       leadDevice: (device: string) => leadDevice(paths, device) ?? device,
       devicesOfPod: (namespace: string, name: string) => podResources.devicesOfPod(namespace, name),
+      restore: async (devices: readonly string[], namespace: string, name: string) => {
+        // Only the kubelet knows that they are this pod's, and it is asked only where something is missing.
+        if (devices.some((device) => leadDevice(paths, device) === undefined))
+          await plugin.restore(await podResources.containersOfPod(namespace, name));
+      },
       isNamespaceGone,
       queue,
       log,

@@ -85,6 +85,11 @@ export interface CniDeps {
    * holds none or is not known. Throws USV_KUBELET. Without it only a configuration can name a device.
    */
   readonly devicesOfPod?: (namespace: string, name: string) => Promise<readonly string[]>;
+  /**
+   * Makes the directories of a pod's devices again where one of `devices` has none, for a pod that the kubelet has kept over a boot.
+   * Throws USV_KUBELET and what Allocate fails with. Without it such a pod has no port.
+   */
+  readonly restore?: (devices: readonly string[], namespace: string, name: string) => Promise<void>;
   /** Whether a network namespace is certainly gone. `living`: one of the same runtime that is there. */
   readonly isNamespaceGone: (path: string, living: string) => boolean;
   /** Orders the calls of one container, for a call that is about several. */

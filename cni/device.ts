@@ -22,11 +22,15 @@ export async function chooseDevice(
   key: AttachmentKey,
 ): Promise<string | undefined> {
   const given = givenDevice(config);
-  if (given !== undefined) return deps.leadDevice(given);
+  const pod = namedPod(podOf(readArgs(call.request)));
+  if (given !== undefined) {
+    if (pod !== undefined) await deps.restore?.([given], pod.namespace, pod.name);
+    return deps.leadDevice(given);
+  }
   const { devicesOfPod } = deps;
   if (devicesOfPod === undefined) throw unknown(named, 'neither');
-  const pod = namedPod(podOf(readArgs(call.request)));
   const held = pod === undefined ? [] : await devicesOfPod(pod.namespace, pod.name);
+  if (pod !== undefined) await deps.restore?.(held, pod.namespace, pod.name);
   const places = held.map((device) => deps.leadDevice(device));
   const device = places.find((place) => isFree(deps, place, key)) ?? places[0];
   if (device !== undefined || config.prevResult !== undefined) return device;

@@ -15,6 +15,7 @@ import {
   offerSlices,
   removeOldSlices,
 } from './offers.ts';
+import { leadDevice } from './pod-directory.ts';
 import { PluginRegistration, type Registrar } from './registration.ts';
 import { createPluginServer, type PluginObserver } from './server.ts';
 import { WatcherRegistrar } from './watcher-registrar.ts';
@@ -41,6 +42,11 @@ export interface ResourceState {
 export interface RunningDevicePlugin {
   /** Whether the switch is there. The kubelet hears at once that it is, and after the grace that it is not. */
   setHealth(healthy: boolean): void;
+  /**
+   * Makes the directories of containers that lost them: a boot empties /run, and the kubelet keeps what it had allocated before and
+   * asks for none of it again. Containers whose directory is there are left alone. Throws what Allocate fails with.
+   */
+  restore(containers: readonly (readonly string[])[]): Promise<void>;
   /** The kubelet that is there has accepted all our resources. */
   readonly registered: boolean;
   resources(): readonly ResourceState[];
@@ -102,6 +108,13 @@ export async function startDevicePlugin(
   });
   return {
     setHealth: (healthy) => gate.set(healthy),
+    restore: async (containers) => {
+      const isLost = (device: string): boolean => leadDevice(paths, device) === undefined;
+      const lost = containers.filter((devices) => devices.length > 0 && devices.every(isLost));
+      if (lost.length === 0) return;
+      await ports.allocate(lost);
+      log.info({ containers: lost }, 'directories of a former boot are made again');
+    },
     get registered() {
       return registrations.every(({ registered }) => registered);
     },

@@ -33,6 +33,8 @@ export interface ListedPod {
 
 /** The same, with how many devices of each resource, ours or not, its containers hold. */
 export interface HoldingPod extends ListedPod {
+  /** Its devices, container by container. */
+  readonly containers: readonly (readonly string[])[];
   readonly held: ReadonlyMap<string, number>;
 }
 
@@ -50,18 +52,23 @@ export class PodResources {
    * Throws USV_KUBELET.
    */
   async devicesOfPod(namespace: string, name: string): Promise<readonly string[]> {
+    return (await this.containersOfPod(namespace, name)).flat();
+  }
+
+  /** The same, container by container; one without a device of ours has an empty list. Throws USV_KUBELET. */
+  async containersOfPod(namespace: string, name: string): Promise<readonly (readonly string[])[]> {
     try {
       const request = { pod_namespace: namespace, pod_name: name };
       const { pod_resources: pod } = await this.#call<GetPodResourcesResponse__Output>((options, done) =>
         this.#client.Get(request, options, done),
       );
-      if (pod !== null) return this.#devices(pod);
+      if (pod !== null) return this.#containers(pod);
     } catch (error) {
       if (!isRefusal(error)) throw error;
       // A kubelet without Get says so, and one with it says in the same way that it has no such pod.
     }
     const pods = await this.listPods();
-    return pods.find((pod) => pod.namespace === namespace && pod.name === name)?.devices ?? [];
+    return pods.find((pod) => pod.namespace === namespace && pod.name === name)?.containers ?? [];
   }
 
   /** Every pod that the kubelet has. Throws USV_KUBELET. */
@@ -69,23 +76,23 @@ export class PodResources {
     const { pod_resources: pods } = await this.#call<ListPodResourcesResponse__Output>((options, done) =>
       this.#client.List({}, options, done),
     );
-    return pods.map((pod) => ({
-      namespace: pod.namespace,
-      name: pod.name,
-      devices: this.#devices(pod),
-      held: heldBy(pod),
-    }));
+    return pods.map((pod) => {
+      const containers = this.#containers(pod);
+      const { namespace, name } = pod;
+      return { namespace, name, containers, devices: containers.flat(), held: heldBy(pod) };
+    });
   }
 
   close(): void {
     this.#client.close();
   }
 
-  #devices(pod: PodResources__Output): string[] {
-    const ours = pod.containers
-      .flatMap(({ devices }) => devices)
-      .filter(({ resource_name: resource }) => resource === this.#options.resourceName);
-    return ours.flatMap(({ device_ids: ids }) => ids);
+  #containers(pod: PodResources__Output): string[][] {
+    return pod.containers.map(({ devices }) =>
+      devices
+        .filter(({ resource_name: resource }) => resource === this.#options.resourceName)
+        .flatMap(({ device_ids: ids }) => ids),
+    );
   }
 
   #call<Response>(

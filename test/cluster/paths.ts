@@ -56,6 +56,10 @@ export interface Paths {
   readonly pids: string;
   /** A daemon with a file of its name in here stays down once it has ended. */
   readonly held: string;
+  /** What containers of the node begin with. */
+  readonly baseSpec: string;
+  /** The node's boot id, after its first reboot. */
+  readonly bootId: string;
   readonly kubeconfig: string;
 }
 
@@ -77,6 +81,8 @@ export function pathsIn(cache: string, state: string = stateDirectory()): Paths 
     log: join(state, 'log'),
     pids: join(state, 'pids'),
     held: join(state, 'held'),
+    baseSpec: join(state, 'base-spec.json'),
+    bootId: join(state, 'boot-id'),
     kubeconfig: join(state, 'pki/admin.kubeconfig'),
   };
 }

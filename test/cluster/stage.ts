@@ -92,4 +92,11 @@ export class Stage extends PodSpace {
     await this.#switch?.stop(signal);
     this.#switch = undefined;
   }
+
+  /** After a power cut: switch and agent have ended, and start as on a node that boots. The agent waits for the kubelet. */
+  async startAfterPowerCut(): Promise<void> {
+    await Promise.all([this.#agent?.program.ended(), this.#switch?.program.ended()]);
+    await this.startSwitch();
+    await this.startAgent();
+  }
 }

@@ -10,12 +10,12 @@ import type { Paths } from '../paths.ts';
 
 /** Writes them into the state directory. */
 export function writeConfig(paths: Paths): void {
-  writeFileSync(join(paths.state, 'containerd.toml'), containerdConfig);
+  writeFileSync(join(paths.state, 'containerd.toml'), containerdConfig(paths));
   writeFileSync(join(paths.state, 'kubelet.json'), JSON.stringify(kubeletConfig(paths), null, 2));
 }
 
 // restrict_oom_score_adj: without CAP_SYS_RESOURCE runc may not lower that score, and every sandbox would fail.
-const containerdConfig = `version = 3
+const containerdConfig = ({ baseSpec }: Paths): string => `version = 3
 root = "/var/lib/containerd"
 state = "/run/containerd"
 [grpc]
@@ -32,6 +32,7 @@ state = "/run/containerd"
     conf_dir = "${cniDirectory}"
   [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
+      base_runtime_spec = "${baseSpec}"
     [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
       SystemdCgroup = false
 `;

@@ -9,6 +9,7 @@ import { main } from '../../../scripts/main.ts';
 import { eventually } from '../../support/eventually.ts';
 import { containerdSocket, nodeName } from '../names.ts';
 import { environmentOf, pathsIn } from '../paths.ts';
+import { writeBaseSpec } from './base-spec.ts';
 import { daemonCommands } from './daemons.ts';
 import { makeMounts } from './mounts.ts';
 import { makeNetwork } from './network.ts';
@@ -30,6 +31,7 @@ await main(async () => {
   await makeNetwork(join(paths.bin, 'cni'));
   say('mounts and network');
 
+  await writeBaseSpec(paths);
   node.start('etcd', commands.etcd);
   node.start('kube-apiserver', commands.apiserver);
   node.start('containerd', commands.containerd);

@@ -44,7 +44,8 @@ test('the devices of a pod are those of our resource in all its containers', asy
   kubelet.add('b', 'web', ['port-9']);
   expect(await client.devicesOfPod('a', 'web')).toEqual(['port-3', 'port-1', 'port-2']);
   expect(await client.devicesOfPod('b', 'web')).toEqual(['port-9']);
-  expect(kubelet.calls).toEqual(['Get', 'Get']);
+  expect(await client.containersOfPod('a', 'web')).toEqual([['port-3'], ['port-1', 'port-2']]);
+  expect(kubelet.calls).toEqual(['Get', 'Get', 'Get']);
 });
 
 test('devices that a pod holds are counted by resource, over containers and NUMA nodes', async () => {
@@ -88,7 +89,8 @@ test('a list over 4 MiB is taken, one over 16 MiB is refused', async () => {
   const pods = await client.listPods();
   expect(pods).toHaveLength(7);
   const held = new Map([['usvhost.io/port', 1]]);
-  expect(pods.at(-1)).toEqual({ namespace: 'a', name: 'web', devices: ['port-1'], held });
+  const devices = ['port-1'];
+  expect(pods.at(-1)).toEqual({ namespace: 'a', name: 'web', containers: [devices], devices, held });
   for (let n = 6; n < 17; n++) kubelet.add('a', `pod-${n}`, [long], 'vendor.example/gpu');
   await expect(client.listPods()).rejects.toMatchObject({ code: 'USV_KUBELET' });
 });

@@ -7,6 +7,7 @@ const pod = (held: Readonly<Record<string, number>>) => ({
   namespace: 'a',
   name: 'b',
   devices: [],
+  containers: [],
   held: new Map(Object.entries(held)),
 });
 
