@@ -16,7 +16,7 @@ const configuration = `${cniDirectory}/00-multus.conf`;
 const account = 'multus';
 const group = 'k8s.cni.cncf.io';
 
-const definition = {
+export const definition = {
   apiVersion: 'apiextensions.k8s.io/v1',
   kind: 'CustomResourceDefinition',
   metadata: { name: `network-attachment-definitions.${group}` },
