@@ -185,7 +185,7 @@ export const errorTable = {
   },
   USV_TAP: {
     cause: 'A tap device cannot be made or attached.',
-    next: 'Check that /dev/net/tun is in the container and that the device belongs to this user.',
+    next: 'Check that the node has /dev/net/tun (`modprobe tun`), that it is in the container, and that the device belongs to this user.',
     cni: 108,
     grpc: 'FAILED_PRECONDITION',
     exit: 1,

@@ -14,7 +14,7 @@ Examples:
   usvhost doctor --node                     those of the node, and what is left of pods that are gone
   usvhost doctor --json                     one JSON document
 
-In order: directories, switch, agent, kubelet, device plugin, CNI plugin; then of each port: port, directory, mount, driver,
+In order: directories, switch, agent, kubelet, device plugin, CNI plugin, tun; then of each port: port, directory, mount, driver,
 features, counters. Changes nothing. Run it as root in the host's mount namespace. The exit status is 0 when all is well.`;
 
 interface Flags {

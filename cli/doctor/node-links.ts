@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The links of a node that every pod needs, in the order in which they depend on one another: directories, switch, agent,
-// kubelet, CNI plugin. Each is looked at or talked to; nothing is changed.
+// kubelet, CNI plugin, tun device. Each is looked at or talked to; nothing is changed.
 
 import { execFile } from 'node:child_process';
-import { lstatSync } from 'node:fs';
+import { lstatSync, statSync } from 'node:fs';
 import { readSwitchChoice } from '../../agent/switch-file.ts';
 import { errnoOf } from '../../lib/errno.ts';
 import { UsvhostError } from '../../lib/errors.ts';
 import type { HostPaths } from '../../lib/names.ts';
 import { probeSocket } from '../../proto/socket-file.ts';
-import { type Finding, ok, wrong } from '../check/finding.ts';
+import { type Finding, note, ok, wrong } from '../check/finding.ts';
 import { type Look, look } from '../ports/look.ts';
 
 const pluginMillis = 10_000;
@@ -105,10 +105,21 @@ export function checkPlugin(paths: HostPaths, plugin: string): Promise<Finding> 
   });
 }
 
-/** All links of the node, and the switch's ports when it answers. */
+/** The device by which the plugin makes taps. A note at most: pods that open the socket themselves do without. */
+export function checkTun(device: string): Finding {
+  const what = 'tun';
+  // Not opened: the container in which the agent is may not.
+  if (statSync(device, { throwIfNoEntry: false })?.isCharacterDevice() === true)
+    return ok(what, `${device} is there`);
+  const says = `there is no device ${device}: pods that are to get an interface do not start (USV_TAP)`;
+  return note(what, says, 'modprobe tun');
+}
+
+/** All links of the node, and the switch's ports when it answers. `tun`: the device node of the kernel. */
 export async function nodeLinks(
   paths: HostPaths,
   plugin: string,
+  tun = '/dev/net/tun',
 ): Promise<{ readonly findings: readonly Finding[]; readonly seen?: Look }> {
   const directories = checkDirectories(paths);
   const { finding, seen } = await checkSwitch(paths);
@@ -120,6 +131,7 @@ export async function nodeLinks(
     paths.pluginSocket,
     `${agentTodo}, which registers with the kubelet`,
   );
-  const findings = [directories, finding, agent, kubelet, device, await checkPlugin(paths, plugin)];
+  const pluginFinding = await checkPlugin(paths, plugin);
+  const findings = [directories, finding, agent, kubelet, device, pluginFinding, checkTun(tun)];
   return { findings, ...(seen === undefined ? {} : { seen }) };
 }

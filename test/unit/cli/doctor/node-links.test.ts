@@ -9,6 +9,7 @@ import {
   checkDirectories,
   checkListener,
   checkPlugin,
+  checkTun,
   nodeLinks,
 } from '../../../../cli/doctor/node-links.ts';
 import { hostPaths } from '../../../../lib/names.ts';
@@ -25,7 +26,8 @@ function program(path: string, script: string): string {
 
 test('an empty node: every link broken, each with its command', async () => {
   const root = newRoot();
-  const { findings, seen } = await nodeLinks(hostPaths(root), join(root, 'opt/cni/bin/usvhost'));
+  const plugin = join(root, 'opt/cni/bin/usvhost');
+  const { findings, seen } = await nodeLinks(hostPaths(root), plugin, join(root, 'dev/net/tun'));
   expect(seen).toBeUndefined();
   expect(findings.map(({ what, state, todo = '' }) => [what, state, todo])).toEqual([
     ['directories', 'wrong', expect.stringContaining(`usvhost switch --root ${root}`)],
@@ -34,6 +36,7 @@ test('an empty node: every link broken, each with its command', async () => {
     ['kubelet', 'wrong', 'systemctl restart kubelet'],
     ['device plugin', 'wrong', expect.stringContaining('usvhost agent')],
     ['CNI plugin', 'wrong', `usvhost install --root ${root}`],
+    ['tun', 'note', 'modprobe tun'],
   ]);
 });
 
@@ -56,6 +59,12 @@ test('a listener, and a file in its place', async () => {
     state: 'wrong',
     todo: 'start it',
   });
+});
+
+test('a device, and a directory in its place', () => {
+  expect(checkTun('/dev/null')).toMatchObject({ what: 'tun', state: 'ok' });
+  const root = newRoot();
+  expect(checkTun(root)).toMatchObject({ state: 'note', says: expect.stringContaining(`no device ${root}`) });
 });
 
 test.each([
