@@ -244,6 +244,12 @@ export const valuesSchema = z.strictObject({
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')
     .describe('USVHOST_LOG of every container'),
+  clusterChecks: z
+    .boolean()
+    .default(true)
+    .describe(
+      'whether Helm looks for other releases on the same nodes and for a missing Multus before it changes anything; it needs the right to list all DaemonSets',
+    ),
   createNamespace: z
     .boolean()
     .default(false)

@@ -14,6 +14,7 @@ import { dashboard } from '../../scripts/chart/dashboard.ts';
 import { buildHelm, chart, helm, render } from '../../scripts/helm.ts';
 import { projectRoot } from '../../scripts/main.ts';
 import { renderManifests } from '../../scripts/manifests.ts';
+import { readWish } from '../../webhook/annotations.ts';
 import { groupNeeds, needs } from '../support/need.ts';
 import { containersOf, find, type KubernetesObject, objectsOf, podOf } from './chart.ts';
 
@@ -243,6 +244,18 @@ groupNeeds('go')('the chart', () => {
       expect(webhook.namespaceSelector.matchExpressions[0].values).toEqual(['usvhost', 'kube-system']);
       expect(webhook.clientConfig.caBundle).toBe(secret.data['ca.crt']);
     }
+  });
+
+  test('its pods have no annotation that the webhook of another release would refuse', async () => {
+    for (const { spec } of (await objectsOf(...fixed)).filter((object) => podOf(object) !== undefined)) {
+      const rules = { attach: 'chained', defaultNetwork: '', maxPorts: 64, forced: false } as const;
+      expect(() => readWish(spec.template.metadata.annotations ?? {}, rules)).not.toThrow();
+    }
+  });
+
+  test('where there is no cluster to look at nothing is refused, whatever is checked', async () => {
+    const multus = [...fixed, '--set=network.mode=multus'];
+    expect(await render(...multus)).toBe(await render(...multus, '--set=clusterChecks=false'));
   });
 
   const wrong: Readonly<Record<string, string>> = {
