@@ -5,6 +5,7 @@
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { clusterPeers } from '../../../scripts/packages.ts';
+import { eventually } from '../../support/eventually.ts';
 import { groupNeeds } from '../../support/need.ts';
 import { installMultus } from '../multus.ts';
 import { Pinging } from '../pinging.ts';
@@ -34,6 +35,15 @@ groupNeeds(...clusterPeers)('the chart with Multus', () => {
     await release.apply(pod('left', options), pod('right', options));
     await Promise.all([release.runs('left'), release.runs('right')]);
     await reaches(release, 'left', await addressOf(release, 'right'));
+  }, 120_000);
+
+  test('a network that does not exist: Multus says so in the events of the pod', async () => {
+    await release.apply(pod('lost', { annotations: { 'usvhost.io/networks': 'nowhere' } }));
+    const look = async (): Promise<string> => release.kubectl('describe', 'pod', 'lost');
+    const words = 'cannot find a network-attachment-definition (nowhere)';
+    const options = { millis: 60_000, stepMillis: 500 };
+    await eventually(look, (text) => text.includes(words), words, options);
+    await release.remove('lost');
   }, 120_000);
 
   test('helm test: two pods ping each other', async () => {
