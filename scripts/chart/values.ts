@@ -148,6 +148,12 @@ const webhook = z
           'fields of docs/config-webhook.md; those about image, ports and networks follow from other values if not given',
         ),
       ),
+    failurePolicy: z
+      .enum(['Ignore', 'Fail'])
+      .default('Ignore')
+      .describe(
+        'of pods that ask for ports while the webhook is away: `Ignore` makes them without, which an event says; `Fail` refuses them, so that their controllers try again. Other pods are not concerned, but in namespaces that force it',
+      ),
     excludedNamespaces: z
       .array(dnsLabel)
       .default(['kube-system'])

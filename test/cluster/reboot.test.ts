@@ -4,12 +4,12 @@
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { run } from '../../cli/demo/process.ts';
-import { UsvhostError } from '../../lib/errors.ts';
 import { clusterPeers } from '../../scripts/packages.ts';
 import { eventually } from '../support/eventually.ts';
 import { groupNeeds } from '../support/need.ts';
 import { chainOurs } from './chain.ts';
 import { inside } from './cluster.ts';
+import { deployment, podOf } from './deployments.ts';
 import { importOurImage } from './our-image.ts';
 import { comeUp, powerCut } from './reboot.ts';
 import { portCount, Stage, stageMillis, undoAll } from './stage.ts';
@@ -26,7 +26,7 @@ groupNeeds(...clusterPeers)('a node that is rebooted', () => {
     // Before the pods go, or they come again.
     undo.push(async () => stage.kubectl('delete', 'deployments', '--all'));
     await stage.offers(portCount);
-    await stage.apply(deployment('left'), deployment('right'));
+    await stage.apply(deployment(talker('left')), deployment(talker('right')));
   }, stageMillis);
 
   afterAll(async () => {
@@ -35,44 +35,11 @@ groupNeeds(...clusterPeers)('a node that is rebooted', () => {
     await undoAll(undo);
   }, stageMillis);
 
-  /** A deployment of one talker. */
-  function deployment(name: string): object {
-    const { spec } = talker(name) as { spec: object };
-    const labels = { app: name };
-    const template = { metadata: { labels }, spec };
-    return {
-      apiVersion: 'apps/v1',
-      kind: 'Deployment',
-      metadata: { name },
-      spec: { replicas: 1, selector: { matchLabels: labels }, template },
-    };
-  }
-
-  /** Waits for the pod of a deployment that sees this boot id, and returns its name. */
-  async function podOf(name: string, bootId: string): Promise<string> {
-    const look = async (): Promise<[string, string]> => {
-      try {
-        const running = [`--selector=app=${name}`, '--field-selector=status.phase=Running'];
-        const names = await stage.kubectl('get', 'pods', ...running, '--output=name');
-        const pod = names.split('\n').at(-1)?.replace('pod/', '') ?? '';
-        return [pod, await stage.exec(pod, 'cat', '/proc/sys/kernel/random/boot_id')];
-      } catch (error) {
-        // There is none yet, or one of before whose end the kubelet has not told.
-        if (error instanceof UsvhostError) return ['', error.details];
-        throw error;
-      }
-    };
-    const options = { millis: 180_000, stepMillis: 500 };
-    const [pod] = await eventually(look, ([, seen]) => seen === bootId, `a pod of ${name}`, options);
-    await stage.runs(pod);
-    return pod;
-  }
-
   const ports = async (): Promise<string[]> =>
     (await run(inside(['ls', '/run/usvhost/ports']))).split('\n').filter(Boolean);
   const onNode = async (file: string): Promise<string> => run(inside(['cat', file]));
   const talk = async (bootId: string): Promise<void> => {
-    const [left, right] = await Promise.all([podOf('left', bootId), podOf('right', bootId)]);
+    const [left, right] = await Promise.all([podOf(stage, 'left', bootId), podOf(stage, 'right', bootId)]);
     await reaches(stage, left, await addressOf(stage, right));
   };
 
