@@ -11,6 +11,7 @@ import { main } from '../../scripts/main.ts';
 import { buildCluster } from './binaries.ts';
 import { down, inside, isUp, up } from './cluster.ts';
 import { requireMachine } from './host/requirements.ts';
+import { buildKubeconform } from './kubeconform.ts';
 import { buildMultusThick } from './multus-thick.ts';
 import { clusterName, pathsIn, stateDirectory } from './paths.ts';
 import { readRecord } from './record.ts';
@@ -28,8 +29,8 @@ const commands: Readonly<Record<string, (args: readonly string[]) => Promise<num
   async build() {
     requireMachine();
     const directories = [await buildCluster(say), await buildMultusThick(say)];
-    say('building Helm');
-    const files = [...directories, await buildHelm()];
+    say('building Helm and kubeconform');
+    const files = [...directories, await buildHelm(), await buildKubeconform()];
     process.stdout.write(files.map((file) => `${file}\n`).join(''));
     return 0;
   },

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every file below manifests/ is one that a real API server takes, field by field: a server-side dry run, which keeps nothing. The
-// kinds of cert-manager have no schema here; of these only the frame is looked at.
+// Every file below manifests/ is one that a real API server takes, field by field: a server-side dry run, which keeps nothing, and
+// kubeconform with that server's schemas, which also sees what Helm renders. The kinds of cert-manager have no schema here; of these
+// only the frame is looked at.
 
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseAllDocuments } from 'yaml';
 import { run } from '../../cli/demo/process.ts';
+import { render } from '../../scripts/helm.ts';
 import { projectRoot } from '../../scripts/main.ts';
 import { clusterPeers } from '../../scripts/packages.ts';
 import { groupNeeds } from '../support/need.ts';
+import { privateDirectory } from '../support/private-directory.ts';
 import { inside } from './cluster.ts';
+import { kubeconform, writeSchemas } from './kubeconform.ts';
 import { definition } from './multus.ts';
 import { releaseNamespace } from './release.ts';
 import { undoAll } from './stage.ts';
@@ -110,5 +114,47 @@ groupNeeds(...clusterPeers)('the API server', () => {
   };
   test.each(Object.entries(wrong))('refuses %s', async (_what, [object, message]) => {
     await expect(kubectl(dryRun, JSON.stringify(object))).rejects.toThrow(message);
+  });
+
+  describe('kubeconform', () => {
+    const place = privateDirectory();
+    undo.push(async () => place.remove());
+    const schemas = join(place.path, 'schemas');
+    const check = async (text: string): Promise<{ readonly code: number; readonly said: string }> => {
+      const file = join(place.path, 'objects.yaml');
+      writeFileSync(file, text);
+      const { code, output, errors } = await kubeconform(schemas, file);
+      return { code, said: output + errors };
+    };
+
+    // The first call on a machine builds the program.
+    beforeAll(async () => writeSchemas(schemas), 600_000);
+
+    test.each(files)(
+      'takes %s',
+      async (file) => {
+        const text = readFileSync(join(projectRoot, file), 'utf8');
+        expect(await check(text)).toEqual({ code: 0, said: '' });
+      },
+      600_000,
+    );
+
+    test(
+      'takes what Helm makes of the chart, hooks and tests included',
+      async () => {
+        for (const mode of ['chained', 'multus'])
+          expect(await check(await render(`--set=network.mode=${mode}`))).toEqual({ code: 0, said: '' });
+      },
+      millis,
+    );
+
+    test.each(Object.entries(wrong).filter(([what]) => what !== 'a value that is none'))(
+      'refuses %s',
+      async (_what, [object]) => {
+        const { code, said } = await check(JSON.stringify(object));
+        expect(said).toContain('is invalid');
+        expect(code).toBe(1);
+      },
+    );
   });
 });
