@@ -12,7 +12,7 @@ import { kubeconfig } from './host/pki.ts';
 import { nodeName } from './names.ts';
 import { removeNodeFile, writeNodeFile } from './node-file.ts';
 import { pathsIn } from './paths.ts';
-import type { OnUndo } from './stage.ts';
+import type { OnUndo } from './undo.ts';
 
 const namespace = 'usvhost';
 export const account = 'usvhost-agent';

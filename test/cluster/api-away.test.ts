@@ -11,10 +11,12 @@ import { groupNeeds } from '../support/need.ts';
 import { chainOurs } from './chain.ts';
 import { inside } from './cluster.ts';
 import { hold, letGo } from './daemons.ts';
+import { portCount } from './names.ts';
 import { importOurImage } from './our-image.ts';
 import { pod } from './pods.ts';
-import { portCount, Stage, stageMillis, undoAll } from './stage.ts';
+import { Stage, stageMillis } from './stage.ts';
 import { addressOf, reaches, talker } from './talk.ts';
+import { undoAll } from './undo.ts';
 
 groupNeeds(...clusterPeers)('a node without its API server', () => {
   const undo: (() => Promise<unknown>)[] = [];

@@ -3,7 +3,8 @@
 // Our plugin behind the default network, as an administrator without Multus puts it there: every pod that holds a port has it as
 // net1. What a story needs that is not about networks.
 
-import type { OnUndo, Stage } from './stage.ts';
+import type { Stage } from './stage.ts';
+import type { OnUndo } from './undo.ts';
 
 const options = { ifName: 'net1', ipam: { type: 'host-local', ranges: [[{ subnet: '10.8.0.0/24' }]] } };
 

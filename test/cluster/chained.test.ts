@@ -6,12 +6,13 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { clusterPeers } from '../../scripts/packages.ts';
 import { groupNeeds } from '../support/need.ts';
 import { chainOurs } from './chain.ts';
-import { defaultNetwork } from './names.ts';
+import { defaultNetwork, portCount } from './names.ts';
 import { readNodeFile } from './node-file.ts';
 import { importOurImage } from './our-image.ts';
 import { pod } from './pods.ts';
-import { portCount, Stage, stageMillis, undoAll } from './stage.ts';
+import { Stage, stageMillis } from './stage.ts';
 import { addressOf, reaches, talker } from './talk.ts';
+import { undoAll } from './undo.ts';
 
 groupNeeds(...clusterPeers)('our plugin behind the default network', () => {
   const undo: (() => Promise<unknown>)[] = [];

@@ -6,8 +6,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { clusterPeers } from '../../scripts/packages.ts';
 import { groupNeeds } from '../support/need.ts';
+import { portCount } from './names.ts';
 import { pod } from './pods.ts';
-import { portCount, Stage, stageMillis, undoAll } from './stage.ts';
+import { Stage, stageMillis } from './stage.ts';
+import { undoAll } from './undo.ts';
 
 groupNeeds(...clusterPeers)('a real kubelet', () => {
   const undo: (() => Promise<unknown>)[] = [];

@@ -11,11 +11,12 @@ import { groupNeeds } from '../support/need.ts';
 import { account, accountUser, askAsAgent, makeAgentAccount } from './agent-account.ts';
 import { chainOurs } from './chain.ts';
 import { inside } from './cluster.ts';
-import { containerdSocket, nodeName } from './names.ts';
+import { containerdSocket, nodeName, portCount } from './names.ts';
 import { importOurImage, ourImage } from './our-image.ts';
 import { pod } from './pods.ts';
-import { portCount, Stage, stageMillis, undoAll } from './stage.ts';
+import { Stage, stageMillis } from './stage.ts';
 import { talker } from './talk.ts';
+import { undoAll } from './undo.ts';
 
 const slow = { millis: 90_000, stepMillis: 200 };
 /** A dataplane that is there while the file /away is not. */

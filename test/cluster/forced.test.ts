@@ -9,8 +9,10 @@ import { eventually } from '../support/eventually.ts';
 import { groupNeeds } from '../support/need.ts';
 import { chainOurs } from './chain.ts';
 import { inside } from './cluster.ts';
+import { portCount } from './names.ts';
 import { pod } from './pods.ts';
-import { portCount, Stage, stageMillis, undoAll } from './stage.ts';
+import { Stage, stageMillis } from './stage.ts';
+import { undoAll } from './undo.ts';
 
 /** It ends when asked to: the kubelet gives even such a pod its time. */
 const command = ['sh', '-c', 'trap "exit 0" TERM; sleep 86400 & wait'];

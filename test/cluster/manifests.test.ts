@@ -18,7 +18,7 @@ import { inside } from './cluster.ts';
 import { kubeconform, writeSchemas } from './kubeconform.ts';
 import { definition } from './multus.ts';
 import { releaseNamespace } from './release.ts';
-import { undoAll } from './stage.ts';
+import { undoAll } from './undo.ts';
 
 const millis = 120_000;
 /** Values of the chart are no manifest. */

@@ -15,7 +15,8 @@ import { importArchive } from './import-image.ts';
 import { cniDirectory, singleNetwork } from './names.ts';
 import { removeNodeFile } from './node-file.ts';
 import { cacheOf } from './paths.ts';
-import type { OnUndo, Stage } from './stage.ts';
+import type { Stage } from './stage.ts';
+import type { OnUndo } from './undo.ts';
 import { versions } from './versions.ts';
 
 const multus = 'gopkg.in/k8snetworkplumbingwg/multus-cni.v4';

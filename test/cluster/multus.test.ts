@@ -7,9 +7,11 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { clusterPeers } from '../../scripts/packages.ts';
 import { groupNeeds } from '../support/need.ts';
 import { installMultus, joins, network } from './multus.ts';
+import { portCount } from './names.ts';
 import { importOurImage } from './our-image.ts';
-import { portCount, Stage, stageMillis, undoAll } from './stage.ts';
+import { Stage, stageMillis } from './stage.ts';
 import { addressOf, reaches, talker } from './talk.ts';
+import { undoAll } from './undo.ts';
 
 groupNeeds(...clusterPeers)('pods on networks of ours, by Multus', () => {
   const undo: (() => Promise<unknown>)[] = [];

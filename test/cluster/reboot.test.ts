@@ -10,10 +10,12 @@ import { groupNeeds } from '../support/need.ts';
 import { chainOurs } from './chain.ts';
 import { inside } from './cluster.ts';
 import { deployment, podOf } from './deployments.ts';
+import { portCount } from './names.ts';
 import { importOurImage } from './our-image.ts';
 import { comeUp, powerCut } from './reboot.ts';
-import { portCount, Stage, stageMillis, undoAll } from './stage.ts';
+import { Stage, stageMillis } from './stage.ts';
 import { addressOf, reaches, talker } from './talk.ts';
+import { undoAll } from './undo.ts';
 
 groupNeeds(...clusterPeers)('a node that is rebooted', () => {
   const undo: (() => Promise<unknown>)[] = [];

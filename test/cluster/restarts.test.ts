@@ -7,11 +7,13 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { clusterPeers } from '../../scripts/packages.ts';
 import { groupNeeds } from '../support/need.ts';
 import { chainOurs } from './chain.ts';
+import { portCount } from './names.ts';
 import { importOurImage } from './our-image.ts';
 import { Pinging } from './pinging.ts';
 import { pod } from './pods.ts';
-import { portCount, Stage, stageMillis, undoAll } from './stage.ts';
+import { Stage, stageMillis } from './stage.ts';
 import { addressOf, reaches, talker } from './talk.ts';
+import { undoAll } from './undo.ts';
 
 groupNeeds(...clusterPeers)('two pods that ping each other', () => {
   const undo: (() => Promise<unknown>)[] = [];

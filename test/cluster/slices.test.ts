@@ -7,10 +7,12 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { clusterPeers } from '../../scripts/packages.ts';
 import { groupNeeds } from '../support/need.ts';
 import { chainOurs } from './chain.ts';
+import { portCount } from './names.ts';
 import { importOurImage } from './our-image.ts';
 import { pod } from './pods.ts';
-import { portCount, Stage, stageMillis, undoAll } from './stage.ts';
+import { Stage, stageMillis } from './stage.ts';
 import { addressOf, reaches, talker } from './talk.ts';
+import { undoAll } from './undo.ts';
 
 /** No more than the huge pages that the cluster adds to the machine's. */
 const slices = [

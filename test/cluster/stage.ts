@@ -10,12 +10,8 @@ import { inside } from './cluster.ts';
 import { PodSpace, usvhost } from './pod-space.ts';
 import type { OnUndo } from './undo.ts';
 
-// Both for stories alone: what is made by others than stories has them of undo.ts.
-export { type OnUndo, undoAll } from './undo.ts';
-
 /** For setting the stage, and for clearing it. */
 export const stageMillis = 300_000;
-export { portCount } from './names.ts';
 
 /** A program that runs in the node's namespaces. */
 export class Inside {

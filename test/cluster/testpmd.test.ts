@@ -10,9 +10,11 @@ import { eventually } from '../support/eventually.ts';
 import { groupNeeds } from '../support/need.ts';
 import { chainOurs } from './chain.ts';
 import { dpdkImage, importDpdkImage } from './dpdk-image.ts';
+import { portCount } from './names.ts';
 import { importOurImage, ourImage } from './our-image.ts';
 import { pod, restricted } from './pods.ts';
-import { portCount, Stage, stageMillis, undoAll } from './stage.ts';
+import { Stage, stageMillis } from './stage.ts';
+import { undoAll } from './undo.ts';
 
 const socket = '/var/run/usvhost/net1/vhost.sock';
 const cpu = allowedCpus().at(-1) ?? 0;

@@ -8,8 +8,9 @@ import { groupNeeds } from '../../support/need.ts';
 import { importPingImage, pingImage } from '../ping-image.ts';
 import { pod, restricted } from '../pods.ts';
 import { Release } from '../release.ts';
-import { stageMillis, undoAll } from '../stage.ts';
+import { stageMillis } from '../stage.ts';
 import { addressOf, reaches } from '../talk.ts';
+import { undoAll } from '../undo.ts';
 
 const inject = { 'usvhost.io/inject': 'true' };
 

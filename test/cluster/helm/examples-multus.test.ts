@@ -10,7 +10,8 @@ import { exampleFile } from '../examples.ts';
 import { installMultus } from '../multus.ts';
 import { PodSpace } from '../pod-space.ts';
 import { Release } from '../release.ts';
-import { stageMillis, undoAll } from '../stage.ts';
+import { stageMillis } from '../stage.ts';
+import { undoAll } from '../undo.ts';
 
 interface Counts {
   readonly received: number;

@@ -13,7 +13,8 @@ import { RunningOvs } from '../../support/ovs.ts';
 import { inside } from '../cluster.ts';
 import { exampleFile, follow, importExampleImages } from '../examples.ts';
 import { Release } from '../release.ts';
-import { type OnUndo, stageMillis, undoAll } from '../stage.ts';
+import { stageMillis } from '../stage.ts';
+import { type OnUndo, undoAll } from '../undo.ts';
 
 /** Where Debian has it, and so the example. */
 const place = '/run/openvswitch';

@@ -8,7 +8,8 @@ import { groupNeeds } from '../../support/need.ts';
 import { follow } from '../examples.ts';
 import { importImage } from '../import-image.ts';
 import { Release } from '../release.ts';
-import { stageMillis, undoAll } from '../stage.ts';
+import { stageMillis } from '../stage.ts';
+import { undoAll } from '../undo.ts';
 
 groupNeeds(...clusterPeers)('the example packet-function', () => {
   const undo: (() => Promise<unknown>)[] = [];

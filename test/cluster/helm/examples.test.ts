@@ -7,7 +7,8 @@ import { clusterPeers } from '../../../scripts/packages.ts';
 import { groupNeeds } from '../../support/need.ts';
 import { follow, importExampleImages } from '../examples.ts';
 import { Release } from '../release.ts';
-import { stageMillis, undoAll } from '../stage.ts';
+import { stageMillis } from '../stage.ts';
+import { undoAll } from '../undo.ts';
 
 groupNeeds(
   ...clusterPeers,

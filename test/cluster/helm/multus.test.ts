@@ -12,8 +12,9 @@ import { Pinging } from '../pinging.ts';
 import { PodSpace } from '../pod-space.ts';
 import { pod } from '../pods.ts';
 import { otherImage, Release } from '../release.ts';
-import { stageMillis, undoAll } from '../stage.ts';
+import { stageMillis } from '../stage.ts';
 import { addressOf, reaches } from '../talk.ts';
+import { undoAll } from '../undo.ts';
 
 groupNeeds(...clusterPeers)('the chart with Multus', () => {
   const undo: (() => Promise<unknown>)[] = [];

@@ -12,8 +12,9 @@ import { importPingImage, pingImage } from '../ping-image.ts';
 import { Pinging } from '../pinging.ts';
 import { pod } from '../pods.ts';
 import { Release, releaseNamespace } from '../release.ts';
-import { stageMillis, undoAll } from '../stage.ts';
+import { stageMillis } from '../stage.ts';
 import { addressOf, reaches } from '../talk.ts';
+import { undoAll } from '../undo.ts';
 
 const inject = { 'usvhost.io/inject': 'true' };
 

@@ -10,8 +10,9 @@ import { readNodeFile } from '../node-file.ts';
 import { pod } from '../pods.ts';
 import { comeUp, powerCut } from '../reboot.ts';
 import { Release } from '../release.ts';
-import { stageMillis, undoAll } from '../stage.ts';
+import { stageMillis } from '../stage.ts';
 import { addressOf, reaches } from '../talk.ts';
+import { undoAll } from '../undo.ts';
 
 groupNeeds(...clusterPeers)('a node with the chart that is rebooted', () => {
   const undo: (() => Promise<unknown>)[] = [];

@@ -13,12 +13,13 @@ import { eventually } from '../../support/eventually.ts';
 import { groupNeeds } from '../../support/need.ts';
 import { inside } from '../cluster.ts';
 import { importImage } from '../import-image.ts';
-import { containerdSocket, nodeName } from '../names.ts';
+import { containerdSocket, nodeName, portCount } from '../names.ts';
 import { writeNodeFile } from '../node-file.ts';
 import { usvhost } from '../pod-space.ts';
 import { pod } from '../pods.ts';
 import { Release, releaseNamespace } from '../release.ts';
-import { portCount, stageMillis, undoAll } from '../stage.ts';
+import { stageMillis } from '../stage.ts';
+import { undoAll } from '../undo.ts';
 
 const slow = { millis: 90_000, stepMillis: 500 };
 const inject = { 'usvhost.io/inject': 'true' };
