@@ -8,13 +8,12 @@ import { run } from '../../cli/demo/process.ts';
 import { clusterPeers } from '../../scripts/packages.ts';
 import { eventually } from '../support/eventually.ts';
 import { groupNeeds } from '../support/need.ts';
-import { chainOurs } from './chain.ts';
+import { chainedStage } from './chain.ts';
 import { inside } from './cluster.ts';
 import { hold, letGo } from './daemons.ts';
 import { portCount } from './names.ts';
-import { importOurImage } from './our-image.ts';
 import { pod } from './pods.ts';
-import { Stage, stageMillis } from './stage.ts';
+import { type Stage, stageMillis } from './stage.ts';
 import { addressOf, reaches, talker } from './talk.ts';
 import { undoAll } from './undo.ts';
 
@@ -23,10 +22,7 @@ groupNeeds(...clusterPeers)('a node without its API server', () => {
   let stage: Stage;
 
   beforeAll(async () => {
-    stage = await Stage.set((step) => undo.push(step));
-    await importOurImage();
-    await chainOurs(stage, (step) => undo.push(step));
-    await stage.offers(portCount);
+    stage = await chainedStage((step) => undo.push(step));
   }, stageMillis);
 
   afterAll(async () => {

@@ -5,12 +5,11 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { clusterPeers } from '../../scripts/packages.ts';
 import { groupNeeds } from '../support/need.ts';
-import { chainOurs } from './chain.ts';
-import { defaultNetwork, portCount } from './names.ts';
+import { chainedStage } from './chain.ts';
+import { defaultNetwork } from './names.ts';
 import { readNodeFile } from './node-file.ts';
-import { importOurImage } from './our-image.ts';
 import { pod } from './pods.ts';
-import { Stage, stageMillis } from './stage.ts';
+import { type Stage, stageMillis } from './stage.ts';
 import { addressOf, reaches, talker } from './talk.ts';
 import { undoAll } from './undo.ts';
 
@@ -19,10 +18,7 @@ groupNeeds(...clusterPeers)('our plugin behind the default network', () => {
   let stage: Stage;
 
   beforeAll(async () => {
-    stage = await Stage.set((step) => undo.push(step));
-    await importOurImage();
-    await chainOurs(stage, (step) => undo.push(step));
-    await stage.offers(portCount);
+    stage = await chainedStage((step) => undo.push(step));
   }, stageMillis);
 
   afterAll(async () => undoAll(undo), stageMillis);

@@ -7,13 +7,11 @@ import { run } from '../../cli/demo/process.ts';
 import { clusterPeers } from '../../scripts/packages.ts';
 import { eventually } from '../support/eventually.ts';
 import { groupNeeds } from '../support/need.ts';
-import { chainOurs } from './chain.ts';
+import { chainedStage } from './chain.ts';
 import { inside } from './cluster.ts';
 import { deployment, podOf } from './deployments.ts';
-import { portCount } from './names.ts';
-import { importOurImage } from './our-image.ts';
 import { comeUp, powerCut } from './reboot.ts';
-import { Stage, stageMillis } from './stage.ts';
+import { type Stage, stageMillis } from './stage.ts';
 import { addressOf, reaches, talker } from './talk.ts';
 import { undoAll } from './undo.ts';
 
@@ -22,12 +20,9 @@ groupNeeds(...clusterPeers)('a node that is rebooted', () => {
   let stage: Stage;
 
   beforeAll(async () => {
-    stage = await Stage.set((step) => undo.push(step));
-    await importOurImage();
-    await chainOurs(stage, (step) => undo.push(step));
+    stage = await chainedStage((step) => undo.push(step));
     // Before the pods go, or they come again.
     undo.push(async () => stage.kubectl('delete', 'deployments', '--all'));
-    await stage.offers(portCount);
     await stage.apply(deployment(talker('left')), deployment(talker('right')));
   }, stageMillis);
 

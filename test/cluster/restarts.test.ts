@@ -6,12 +6,11 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { clusterPeers } from '../../scripts/packages.ts';
 import { groupNeeds } from '../support/need.ts';
-import { chainOurs } from './chain.ts';
+import { chainedStage } from './chain.ts';
 import { portCount } from './names.ts';
-import { importOurImage } from './our-image.ts';
 import { Pinging } from './pinging.ts';
 import { pod } from './pods.ts';
-import { Stage, stageMillis } from './stage.ts';
+import { type Stage, stageMillis } from './stage.ts';
 import { addressOf, reaches, talker } from './talk.ts';
 import { undoAll } from './undo.ts';
 
@@ -22,10 +21,7 @@ groupNeeds(...clusterPeers)('two pods that ping each other', () => {
   let lost = 0;
 
   beforeAll(async () => {
-    stage = await Stage.set((step) => undo.push(step));
-    await importOurImage();
-    await chainOurs(stage, (step) => undo.push(step));
-    await stage.offers(portCount);
+    stage = await chainedStage((step) => undo.push(step));
     await stage.apply(talker('left'), talker('right'));
     await Promise.all([stage.runs('left'), stage.runs('right')]);
     const target = await addressOf(stage, 'right');

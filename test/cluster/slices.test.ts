@@ -6,11 +6,9 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { clusterPeers } from '../../scripts/packages.ts';
 import { groupNeeds } from '../support/need.ts';
-import { chainOurs } from './chain.ts';
-import { portCount } from './names.ts';
-import { importOurImage } from './our-image.ts';
+import { chainedStage } from './chain.ts';
 import { pod } from './pods.ts';
-import { Stage, stageMillis } from './stage.ts';
+import { type Stage, stageMillis } from './stage.ts';
 import { addressOf, reaches, talker } from './talk.ts';
 import { undoAll } from './undo.ts';
 
@@ -29,10 +27,7 @@ groupNeeds(...clusterPeers)('memory slices', () => {
 
   beforeAll(async () => {
     const agent = { USVHOST_AGENT_SLICES: JSON.stringify(slices) };
-    stage = await Stage.set((step) => undo.push(step), { agent });
-    await importOurImage();
-    await chainOurs(stage, (step) => undo.push(step));
-    await stage.offers(portCount);
+    stage = await chainedStage((step) => undo.push(step), { agent });
     await stage.offers(2, 'usvhost.io/shm-64Mi');
     await stage.offers(1, 'usvhost.io/hugepages-64Mi');
   }, stageMillis);

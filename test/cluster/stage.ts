@@ -30,7 +30,7 @@ export class Inside {
   }
 }
 
-interface StageOptions {
+export interface StageOptions {
   /** Variables of the agent. */
   readonly agent?: Readonly<Record<string, string>>;
 }
