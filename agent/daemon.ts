@@ -103,7 +103,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDeps): Promise<
       devicesOfPod: (namespace: string, name: string) => podResources.devicesOfPod(namespace, name),
       restore: async (devices: readonly string[], namespace: string, name: string) => {
         // Only the kubelet knows that they are this pod's, and it is asked only where something is missing.
-        if (devices.some((device) => leadDevice(paths, device) === undefined))
+        if (devices.some((device) => plugin.isLost(device)))
           await plugin.restore(await podResources.containersOfPod(namespace, name));
       },
       isNamespaceGone,

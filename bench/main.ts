@@ -123,7 +123,7 @@ if (import.meta.main) {
   await main(async () => {
     const request = parseRequest(process.argv.slice(2));
     if (request.list) {
-      process.stdout.write(request.groups.map(({ name, about }) => `${name.padEnd(18)}${about}\n`).join(''));
+      process.stdout.write(groups.map(({ name, about }) => `${name.padEnd(18)}${about}\n`).join(''));
       return 0;
     }
     const document = await bench(request);

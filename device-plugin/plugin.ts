@@ -42,6 +42,8 @@ export interface ResourceState {
 export interface RunningDevicePlugin {
   /** Whether the switch is there. The kubelet hears at once that it is, and after the grace that it is not. */
   setHealth(healthy: boolean): void;
+  /** Whether a port of this node has no directory. No device that is none of them was ever allocated. */
+  isLost(device: string): boolean;
   /**
    * Makes the directories of containers that lost them: a boot empties /run, and the kubelet keeps what it had allocated before and
    * asks for none of it again. Containers whose directory is there are left alone. Throws what Allocate fails with.
@@ -106,10 +108,12 @@ export async function startDevicePlugin(
       ports.pool.setHealth(healthy);
     },
   });
+  const isLost = (device: string): boolean =>
+    ports.pool.has(device) && leadDevice(paths, device) === undefined;
   return {
     setHealth: (healthy) => gate.set(healthy),
+    isLost,
     restore: async (containers) => {
-      const isLost = (device: string): boolean => leadDevice(paths, device) === undefined;
       const lost = containers.filter((devices) => devices.length > 0 && devices.every(isLost));
       if (lost.length === 0) return;
       await ports.allocate(lost);

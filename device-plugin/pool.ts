@@ -80,6 +80,10 @@ export class DevicePool {
     return () => this.#listeners.delete(listener);
   }
 
+  has(id: string): boolean {
+    return this.#rank.has(id);
+  }
+
   /** The ids in the order of the pool, each once. Throws USV_DEVICE_UNKNOWN when one is not of this pool. */
   order(ids: readonly string[]): string[] {
     const unknown = ids.find((id) => !this.#rank.has(id));

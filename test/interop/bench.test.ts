@@ -20,7 +20,7 @@ function bench(...args: readonly string[]): { readonly lines: string[]; readonly
 
 test('--list names the cases', () => {
   const names = bench('--list').lines.map((line) => line.split(' ')[0]);
-  expect(names).toEqual(['driver-to-vhost', 'switch-loop', 'idle', 'cni']);
+  expect(names).toEqual(['driver-to-vhost', 'switch-loop', 'handler', 'idle', 'cni', 'pods']);
 });
 
 needs('dpdk-testpmd', 'unshare', 'host-local')(
@@ -32,6 +32,7 @@ needs('dpdk-testpmd', 'unshare', 'host-local')(
     expect([...new Set(cases.map(({ name }) => name))]).toEqual([
       'driver-to-vhost',
       'switch-loop',
+      'handler',
       'idle',
       'cni',
     ]);
