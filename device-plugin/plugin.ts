@@ -108,13 +108,12 @@ export async function startDevicePlugin(
       ports.pool.setHealth(healthy);
     },
   });
-  const isLost = (device: string): boolean =>
-    ports.pool.has(device) && leadDevice(paths, device) === undefined;
+  const isBare = (device: string): boolean => leadDevice(paths, device) === undefined;
   return {
     setHealth: (healthy) => gate.set(healthy),
-    isLost,
+    isLost: (device) => ports.pool.has(device) && isBare(device),
     restore: async (containers) => {
-      const lost = containers.filter((devices) => devices.length > 0 && devices.every(isLost));
+      const lost = containers.filter((devices) => devices.length > 0 && devices.every(isBare));
       if (lost.length === 0) return;
       await ports.allocate(lost);
       log.info({ containers: lost }, 'directories of a former boot are made again');

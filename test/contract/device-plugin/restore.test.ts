@@ -50,6 +50,12 @@ test('what is there is left alone', async () => {
   expect(leads('port-1', 'port-2', 'port-3')).toEqual(['port-1', 'port-2', undefined]);
 });
 
+test('a device is lost when it is one of ours without a directory', async () => {
+  await plugin.restore([['port-1']]);
+  const lost = ['port-1', 'port-2', 'port-99', '../port-2'].filter((device) => plugin.isLost(device));
+  expect(lost).toEqual(['port-2']);
+});
+
 test('a device that is none of ours is refused', async () => {
   await expect(plugin.restore([['../port-1']])).rejects.toThrow();
   await expect(plugin.restore([['port-99']])).rejects.toMatchObject({ code: 'USV_DEVICE_UNKNOWN' });
