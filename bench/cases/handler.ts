@@ -60,8 +60,8 @@ function caseOf(size: number): BenchCase {
     params: { size, ring: 'split', queueSize },
     metrics: [{ name: '', unit: 'Mpps', better: 'higher' }],
     candidates: [
-      running('usvhost-handler', size, { engine: 'handler', handler: module }),
-      running('usvhost-l2fwd', size, { engine: 'l2fwd' }),
+      running('usvhost', size, { engine: 'handler', handler: module }),
+      running('native-l2fwd', size, { engine: 'l2fwd' }),
     ],
   };
 }
