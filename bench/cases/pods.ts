@@ -49,7 +49,7 @@ const memoryMetrics = [
   'daemons-rss',
 ].map((name) => ({ name, unit: 'MB', better: 'lower' as const }));
 
-/** Seconds from `helm install` to the first pod that is ready with a link, the image being in the node's runtime. */
+/** Seconds from the image's import and `helm install` to the first pod that is ready with a link. */
 async function firstLink(): Promise<Values> {
   const steps: (() => Promise<unknown>)[] = [];
   try {

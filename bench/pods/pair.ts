@@ -26,7 +26,7 @@ export class Pair {
     this.release = release;
   }
 
-  /** Calls `body` with the pair in a cluster, of which nothing is left then. */
+  /** Returns when the client reaches the server over our switch. */
   static async make(onUndo: (step: () => Promise<unknown>) => void): Promise<Pair> {
     await usesCluster(onUndo);
     await importExampleImages();
@@ -46,7 +46,7 @@ export class Pair {
     return report.parse(JSON.parse(said)).end.sum_received.bits_per_second / 1e9;
   }
 
-  /** Milliseconds from the request for a pod to the moment when it is ready. */
+  /** Milliseconds from the request for a pod to the moment when it is ready; both are kubectl's, whose starts are in it. */
   async start(withPort: boolean): Promise<number> {
     const begin = performance.now();
     await this.release.apply(pod('one', { annotations: withPort ? asks : {} }));
@@ -78,7 +78,7 @@ const memoryScript = String.raw`for directory in /proc/[0-9]*; do
     $(sed -n 's/^Private_Dirty:[^0-9]*\([0-9]*\).*/\1/p' $directory/smaps_rollup)
 done`;
 
-/** Calls `body` with a pair, or what else it makes, and takes all of it back. */
+/** What `make` makes, and how all of it is taken back; at once when it fails. */
 export async function prepared<Value>(
   make: (onUndo: (step: () => Promise<unknown>) => void) => Promise<Value>,
 ): Promise<{ readonly value: Value; readonly undo: () => Promise<void> }> {
