@@ -14,6 +14,7 @@ import {
 } from '../native/index.ts';
 import { HandlerHost } from './handler-host.ts';
 import { handlerPorts, nativeOptions } from './options.ts';
+import { ReadySocket } from './ready-socket.ts';
 import { runTraffic } from './traffic-run.ts';
 
 export interface DataplaneDeps {
@@ -61,6 +62,8 @@ interface Work {
   readonly options: DataplaneOptions;
   /** Of engine handler, ready. */
   readonly handler: HandlerHost | undefined;
+  /** Told whether all links are up. */
+  readonly ready: ReadySocket | undefined;
 }
 
 /** Until `stop` is aborted or the handler lost. */
@@ -83,7 +86,7 @@ async function runPorts(
   deps: DataplaneDeps,
   stop: AbortSignal,
 ): Promise<Readonly<Record<string, number>>> {
-  const { config, options, handler } = work;
+  const { config, options, handler, ready } = work;
   const { log, onReport } = deps;
   const linksUp = new AbortController();
   const down = new Set(options.ports.map(({ name }) => name));
@@ -94,7 +97,9 @@ async function runPorts(
       if (down.size === 0) linksUp.abort();
     } else {
       log.warn({ port, reason }, 'link is down, trying again');
+      down.add(port);
     }
+    ready?.set(down.size === 0);
   };
   const dataplane = new NativeDataplane(options, onEvent);
   const report = (): Omit<DataplaneOutput, 'final'> => ({
@@ -142,14 +147,18 @@ export async function runDataplane(
   stop: AbortSignal,
 ): Promise<Readonly<Record<string, number>>> {
   const options = nativeOptions(config);
-  const handler = startHandler(config, deps.log);
+  const { readySocket } = config;
+  const ready = readySocket === undefined ? undefined : await ReadySocket.listen(readySocket);
+  let handler: HandlerHost | undefined;
   try {
+    handler = startHandler(config, deps.log);
     // Nothing is connected before there is something to decide on frames.
     await handler?.ready(stop);
     handler?.lost.throwIfAborted();
     if (handler !== undefined && stop.aborted) return {};
-    return await runPorts({ config, options, handler }, deps, stop);
+    return await runPorts({ config, options, handler, ready }, deps, stop);
   } finally {
+    ready?.close();
     await handler?.close();
   }
 }

@@ -12,7 +12,10 @@ export function sidecarName(index: number): string {
   return `usvhost-${index + 1}`;
 }
 
-const probeSeconds = 1;
+/** Of the static program in our image: a probe of the kubelet's starts it, and Node would take longer than what it waits for. */
+const program = '/usvhost/build/native/usvhost';
+/** How long one probe waits for the links; the kubelet asks again a second after it asked, or at once. */
+const waitSeconds = 4;
 
 export interface Sidecar {
   readonly name: string;
@@ -21,12 +24,21 @@ export interface Sidecar {
 }
 
 export function sidecar(name: string, config: WebhookConfig): Sidecar {
+  // Abstract, for its root is read-only; of the pod's network namespace, and so are the sidecars' names.
+  const ready = `@${name}`;
   return {
     name,
     image: config.image,
     imagePullPolicy: config.imagePullPolicy,
     restartPolicy: 'Always',
-    command: ['usvhost', 'dataplane', '--port', `net_virtio_user0,path=${podMountPath}`],
+    command: [
+      'usvhost',
+      'dataplane',
+      '--port',
+      `net_virtio_user0,path=${podMountPath}`,
+      '--ready-socket',
+      ready,
+    ],
     securityContext: {
       runAsNonRoot: true,
       runAsUser: config.uid,
@@ -38,10 +50,10 @@ export function sidecar(name: string, config: WebhookConfig): Sidecar {
       seccompProfile: { type: 'RuntimeDefault' },
     },
     startupProbe: {
-      exec: { command: ['usvhost', 'check', podMountPath, '--connected'] },
-      periodSeconds: probeSeconds,
-      timeoutSeconds: 5,
-      failureThreshold: config.startupSeconds / probeSeconds,
+      exec: { command: [program, 'ready', ready, String(waitSeconds * 1000)] },
+      periodSeconds: 1,
+      timeoutSeconds: waitSeconds + 1,
+      failureThreshold: Math.ceil(config.startupSeconds / waitSeconds),
     },
     resources: {
       requests: {

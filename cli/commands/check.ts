@@ -10,7 +10,7 @@ Examples:
   usvhost check /var/run/usvhost/net1                 in a pod, also without the node's tools
   usvhost check /run/usvhost/ports/p0123456789abcd    the same port on its node
   usvhost check /var/run/usvhost/net1 --json
-  usvhost check /var/run/usvhost --connected          the only port of this container, with its driver running
+  usvhost check /var/run/usvhost                      the only port of this container
 
 Looks at the directory, port.json and the socket, and asks the back-end what it offers, which takes a free port for a moment;
 a port that is in use is left alone. Changes nothing. The last line is the port as device arguments of dpdk-testpmd, for its
@@ -21,7 +21,6 @@ export function register(program: Command): void {
     .command('check')
     .description("check a port's directory against the contract between node and pod")
     .argument('<port-dir>', 'directory with vhost.sock and port.json, or the mount of a pod with one port')
-    .option('--connected', "end with status 1 also while the port has no driver, for a pod's startup probe")
     .option('--json', 'print one JSON document')
     .addHelpText('after', examples)
     .action(run);
@@ -29,10 +28,9 @@ export function register(program: Command): void {
 
 interface Flags {
   readonly json?: boolean;
-  readonly connected?: boolean;
 }
 
-async function run(directory: string, { json = false, connected = false }: Flags): Promise<void> {
+async function run(directory: string, { json = false }: Flags): Promise<void> {
   const [{ checkPort }, { findingLines }] = await Promise.all([
     import('../check/run.ts'),
     import('../check/finding.ts'),
@@ -43,5 +41,5 @@ async function run(directory: string, { json = false, connected = false }: Flags
     process.stdout.write(findingLines(result.findings));
     if (result.devargs !== undefined) process.stdout.write(`\n--vdev ${result.devargs}\n`);
   }
-  if (!result.conforms || (connected && !result.connected)) process.exitCode = 1;
+  if (!result.conforms) process.exitCode = 1;
 }

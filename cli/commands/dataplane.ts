@@ -67,6 +67,7 @@ export function register(program: Command): void {
     .option('--memory <kind>', 'memfd, shm[:DIR], hugetlbfs:DIR or file:PATH (default: memfd)')
     .option('--cpu <n>', 'CPU of the data thread', parseNumber)
     .option('--report-millis <n>', 'milliseconds between reports', parseNumber)
+    .option('--ready-socket <name>', 'socket, a path or @name, that answers when all links are up')
     .option('--config <file>', 'JSON file with the fields of the configuration')
     .addHelpText('after', examples)
     .action(run);

@@ -74,6 +74,11 @@ export const dataplaneConfigSchema = z.strictObject({
   backoffMinMillis: integerField(1, 60_000, 5, 'first delay before connecting again'),
   backoffMaxMillis: integerField(1, 60_000, 500, 'largest delay before connecting again'),
   handshakeMillis: integerField(10, 600_000, 5000, 'milliseconds that the back-end may take for an answer'),
+  readySocket: z
+    .optional(z.string().check(z.regex(/^(\/|@.)/, 'expected an absolute path, or @name')))
+    .check(
+      z.describe('socket that answers `up` when all links are up: a path, or @name for an abstract socket'),
+    ),
   reportMillis: integerField(
     0,
     3_600_000,

@@ -2,7 +2,7 @@
 // The CNI plugin binary `usvhost`: hands without a head. It carries the CNI call to the node's agent, does
 // the agent's steps one after the other, and prints what the agent says. It decides nothing and keeps
 // nothing, but a DEL that finds no agent (tombstone.h). For the agent it also allocates memory slices (allocate.h), for
-// probes it looks at a socket (listening.h).
+// probes it looks at a socket (listening.h) or waits for a dataplane's links (ready.h).
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 #include "cni_output.h"
 #include "listening.h"
 #include "perform.h"
+#include "ready.h"
 #include "tombstone.h"
 
 namespace usvhost::shim {
@@ -180,6 +181,7 @@ int main(int argc, char** argv) {
   // A runtime gives no arguments.
   if (argc > 1 && strcmp(argv[1], "allocate") == 0) return usvhost::shim::allocate(argc - 2, argv + 2);
   if (argc > 1 && strcmp(argv[1], "listening") == 0) return usvhost::shim::listening(argc - 2, argv + 2);
+  if (argc > 1 && strcmp(argv[1], "ready") == 0) return usvhost::shim::ready(argc - 2, argv + 2);
   signal(SIGPIPE, SIG_IGN);  // a plugin or a reader that went away is an errno of ours, not our end
   return usvhost::shim::run();
 }

@@ -29,7 +29,14 @@ test('a pod with inject gets a sidecar, its port and the default network, and no
       image: 'registry.example/usvhost:1',
       imagePullPolicy: 'IfNotPresent',
       restartPolicy: 'Always',
-      command: ['usvhost', 'dataplane', '--port', 'net_virtio_user0,path=/var/run/usvhost'],
+      command: [
+        'usvhost',
+        'dataplane',
+        '--port',
+        'net_virtio_user0,path=/var/run/usvhost',
+        '--ready-socket',
+        '@usvhost-1',
+      ],
       securityContext: {
         runAsNonRoot: true,
         runAsUser: 65_532,
@@ -41,10 +48,10 @@ test('a pod with inject gets a sidecar, its port and the default network, and no
         seccompProfile: { type: 'RuntimeDefault' },
       },
       startupProbe: {
-        exec: { command: ['usvhost', 'check', '/var/run/usvhost', '--connected'] },
+        exec: { command: ['/usvhost/build/native/usvhost', 'ready', '@usvhost-1', '4000'] },
         periodSeconds: 1,
         timeoutSeconds: 5,
-        failureThreshold: 120,
+        failureThreshold: 30,
       },
       resources: {
         requests: { cpu: '10m', memory: '64Mi', ...port },
