@@ -13,6 +13,7 @@ import { inside } from './cluster.ts';
 import { hold, letGo } from './daemons.ts';
 import { portCount } from './names.ts';
 import { pod } from './pods.ts';
+import { killSandbox } from './sandbox.ts';
 import { type Stage, stageMillis } from './stage.ts';
 import { addressOf, reaches, talker } from './talk.ts';
 import { undoAll } from './undo.ts';
@@ -26,7 +27,9 @@ groupNeeds(...clusterPeers)('a node without its API server', () => {
   }, stageMillis);
 
   afterAll(async () => {
+    // Pods can only be taken back through it.
     letGo('kube-apiserver');
+    await answers();
     await undoAll(undo);
   }, stageMillis);
 
@@ -63,11 +66,7 @@ groupNeeds(...clusterPeers)('a node without its API server', () => {
     expect(before).toHaveLength(2);
 
     await hold('kube-apiserver');
-    // The process that holds the namespaces of `left`: the kubelet deletes the sandbox and adds another one.
-    const script = `for id in $(ctr --address /run/containerd/containerd.sock -n k8s.io containers list -q \\
-        'labels."io.kubernetes.pod.name"==left,labels."io.cri-containerd.kind"==sandbox'); do
-      ctr --address /run/containerd/containerd.sock -n k8s.io tasks kill --signal KILL "$id"; done`;
-    await run(inside(['sh', '-c', script]));
+    await killSandbox(stage, 'left');
     const replaced = (ports: readonly string[]): boolean =>
       ports.length === 2 && ports.some((port) => !before.includes(port));
     await eventually(portsOf, replaced, 'another port', { millis: 60_000, stepMillis: 200 });

@@ -11,9 +11,10 @@ import { groupNeeds } from '../support/need.ts';
 import { account, accountUser, askAsAgent, makeAgentAccount } from './agent-account.ts';
 import { chainOurs } from './chain.ts';
 import { inside } from './cluster.ts';
-import { containerdSocket, nodeName, portCount } from './names.ts';
+import { nodeName, portCount } from './names.ts';
 import { importOurImage, ourImage } from './our-image.ts';
 import { pod } from './pods.ts';
+import { killSandbox } from './sandbox.ts';
 import { Stage, stageMillis } from './stage.ts';
 import { talker } from './talk.ts';
 import { undoAll } from './undo.ts';
@@ -207,10 +208,7 @@ groupNeeds(...clusterPeers, 'go')('an agent that talks to the API server', () =>
     await stage.killDaemon('kube-apiserver', 'STOP');
     try {
       // The kubelet makes a sandbox anew that has gone, and needs nobody for it.
-      const filter = 'labels."io.cri-containerd.kind"==sandbox,labels."io.kubernetes.pod.name"==a';
-      const ctr = ['ctr', '--address', containerdSocket, '--namespace', 'k8s.io'];
-      const sandbox = await run(inside([...ctr, 'containers', 'list', '--quiet', filter]));
-      await run(inside([...ctr, 'tasks', 'kill', '--signal', 'KILL', sandbox.trim()]));
+      await killSandbox(stage, 'a');
       await stage.agent.until(
         () => calls('ADD') > before.added && calls('DEL') > before.deleted,
         'it served an ADD and a DEL',

@@ -13,11 +13,12 @@ import { eventually } from '../../support/eventually.ts';
 import { groupNeeds } from '../../support/need.ts';
 import { inside } from '../cluster.ts';
 import { importImage } from '../import-image.ts';
-import { containerdSocket, nodeName, portCount } from '../names.ts';
+import { nodeName, portCount } from '../names.ts';
 import { writeNodeFile } from '../node-file.ts';
 import { usvhost } from '../pod-space.ts';
 import { pod } from '../pods.ts';
 import { Release, releaseNamespace } from '../release.ts';
+import { killSandbox } from '../sandbox.ts';
 import { stageMillis } from '../stage.ts';
 import { undoAll } from '../undo.ts';
 
@@ -145,10 +146,7 @@ groupNeeds(...clusterPeers)('a chart that cannot do what it should', () => {
       await described(/FailedScheduling.*Insufficient usvhost\.io\/port/, ...ofPod('b'));
       expect(await doctor()).toMatch(/first broken\nwrong +switch +there is no \S+switch\.sock/);
       // A pod that has its port needs no scheduler: its sandbox goes, and is made anew.
-      const filter = 'labels."io.cri-containerd.kind"==sandbox,labels."io.kubernetes.pod.name"==a';
-      const ctr = ['ctr', '--address', containerdSocket, '--namespace', 'k8s.io'];
-      const sandbox = await run(inside([...ctr, 'containers', 'list', '--quiet', filter]));
-      await run(inside([...ctr, 'tasks', 'kill', '--signal', 'KILL', sandbox.trim()]));
+      await killSandbox(release, 'a');
       await described(/AttachFailed .*USV_SWITCH_UNREACHABLE: .*Start `usvhost switch`/, ...ofPod('a'));
     } finally {
       await patch(null);
