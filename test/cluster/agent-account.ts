@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../cli/demo/process.ts';
-import { find, objectsOf } from './chart.ts';
+import { find, objectsOf } from '../contract/chart/objects.ts';
 import { inside } from './cluster.ts';
 import { kubeconfig } from './host/pki.ts';
 import { nodeName } from './names.ts';

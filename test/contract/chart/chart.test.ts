@@ -6,17 +6,17 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect } from '@jest/globals';
 import { parse } from 'yaml';
-import { readConfig } from '../../cni/config.ts';
-import { agentConfigSchema } from '../../lib/config/agent.ts';
-import { switchConfigSchema } from '../../lib/config/switch.ts';
-import { webhookConfigSchema } from '../../lib/config/webhook.ts';
-import { dashboard } from '../../scripts/chart/dashboard.ts';
-import { buildHelm, chart, helm, render } from '../../scripts/helm.ts';
-import { projectRoot } from '../../scripts/main.ts';
-import { renderManifests } from '../../scripts/manifests.ts';
-import { readWish } from '../../webhook/annotations.ts';
-import { groupNeeds, needs } from '../support/need.ts';
-import { containersOf, find, type KubernetesObject, objectsOf, podOf } from './chart.ts';
+import { readConfig } from '../../../cni/config.ts';
+import { agentConfigSchema } from '../../../lib/config/agent.ts';
+import { switchConfigSchema } from '../../../lib/config/switch.ts';
+import { webhookConfigSchema } from '../../../lib/config/webhook.ts';
+import { dashboard } from '../../../scripts/chart/dashboard.ts';
+import { buildHelm, chart, helm, render } from '../../../scripts/helm.ts';
+import { projectRoot } from '../../../scripts/main.ts';
+import { renderManifests } from '../../../scripts/manifests.ts';
+import { readWish } from '../../../webhook/annotations.ts';
+import { groupNeeds, needs } from '../../support/need.ts';
+import { containersOf, find, type KubernetesObject, objectsOf, podOf } from './objects.ts';
 
 const test = needs('go');
 /** Certificates are others each time, so that snapshots have none of them. */

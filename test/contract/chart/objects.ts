@@ -3,7 +3,7 @@
 // What the chart's manifests say, as objects.
 
 import { parseAllDocuments } from 'yaml';
-import { render } from '../../scripts/helm.ts';
+import { render } from '../../../scripts/helm.ts';
 
 export interface Container {
   readonly name: string;

@@ -5,10 +5,10 @@
 
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, expect } from '@jest/globals';
-import { buildHelm } from '../../scripts/helm.ts';
-import { type FakeSecrets, startFakeSecrets } from '../fakes/kubernetes-secrets.ts';
-import { groupNeeds, needs } from '../support/need.ts';
-import { find, type KubernetesObject, objectsOf } from './chart.ts';
+import { buildHelm } from '../../../scripts/helm.ts';
+import { type FakeSecrets, startFakeSecrets } from '../../fakes/kubernetes-secrets.ts';
+import { groupNeeds, needs } from '../../support/need.ts';
+import { find, type KubernetesObject, objectsOf } from './objects.ts';
 
 const test = needs('go');
 const name = 'usvhost-webhook-tls';
