@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Where a dataplane says that its links are up: a stream socket that answers `up` and closes, at once or when it becomes true.
-// A startup probe waits there instead of asking again and again. Closing it is the caller's.
+// A hook or a probe waits there instead of asking again and again. Closing it is the caller's.
 
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import { usvFailure } from '../lib/errors.ts';
 
-/** Of those who wait; a probe asks once at a time. */
+/** Of those who wait; whoever probes asks once at a time. */
 const maxWaiting = 16;
 
 export class ReadySocket {

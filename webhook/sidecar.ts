@@ -12,10 +12,8 @@ export function sidecarName(index: number): string {
   return `usvhost-${index + 1}`;
 }
 
-/** Of the static program in our image: a probe of the kubelet's starts it, and Node would take longer than what it waits for. */
+/** Of the static program in our image: Node would take longer to start than what is waited for. */
 const program = '/usvhost/build/native/usvhost';
-/** How long one probe waits for the links; the kubelet asks again a second after it asked, or at once. */
-const waitSeconds = 4;
 
 export interface Sidecar {
   readonly name: string;
@@ -49,11 +47,9 @@ export function sidecar(name: string, config: WebhookConfig): Sidecar {
       capabilities: { drop: ['ALL'] },
       seccompProfile: { type: 'RuntimeDefault' },
     },
-    startupProbe: {
-      exec: { command: [program, 'ready', ready, String(waitSeconds * 1000)] },
-      periodSeconds: 1,
-      timeoutSeconds: waitSeconds + 1,
-      failureThreshold: Math.ceil(config.startupSeconds / waitSeconds),
+    // No startup probe: the kubelet begins with one a second after the sandbox, whatever is up by then.
+    lifecycle: {
+      postStart: { exec: { command: [program, 'ready', ready, String(config.startupSeconds * 1000)] } },
     },
     resources: {
       requests: {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `usvhost ready SOCKET MILLIS`: waits until the dataplane behind its ready socket has all its links, for a container's startup probe
+// `usvhost ready SOCKET MILLIS`: waits until the dataplane behind its ready socket has all its links, for a hook or a probe of a container
 // without a start of Node.
 #pragma once
 

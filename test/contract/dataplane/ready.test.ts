@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The startup probe of a sidecar, with our switch and our dataplane as processes: `usvhost ready` waits at the dataplane's ready
-// socket until the link is up, also when it comes before the dataplane.
+// What holds a pod's start until its sidecar has a link, with our switch and our dataplane as processes: `usvhost ready` waits at the
+// dataplane's ready socket, also when it comes before the dataplane.
 
 import { execFile } from 'node:child_process';
 import { connect } from 'node:net';

@@ -47,11 +47,10 @@ test('a pod with inject gets a sidecar, its port and the default network, and no
         capabilities: { drop: ['ALL'] },
         seccompProfile: { type: 'RuntimeDefault' },
       },
-      startupProbe: {
-        exec: { command: ['/usvhost/build/native/usvhost', 'ready', '@usvhost-1', '4000'] },
-        periodSeconds: 1,
-        timeoutSeconds: 5,
-        failureThreshold: 30,
+      lifecycle: {
+        postStart: {
+          exec: { command: ['/usvhost/build/native/usvhost', 'ready', '@usvhost-1', '120000'] },
+        },
       },
       resources: {
         requests: { cpu: '10m', memory: '64Mi', ...port },
