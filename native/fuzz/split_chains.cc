@@ -44,13 +44,13 @@ struct Pod {
   }
 
   /** Starts with empty rings at `index`, zero buffers and no error. */
-  void reset(uint16_t index) {
+  void reset(uint16_t index, uint64_t features) {
     memset(base, 0, kMemory);
     for (int i = 0; i < 2; i++) {
       SplitDriverQueue layout;
       layout.attach(base + i * 1024, kSize);
       rings[i] = layout.ring();
-      queues[i].attach(rings[i], index);
+      queues[i].attach(rings[i], index, features);
       rings[i].avail->idx = rings[i].used->idx = index;
     }
     runtime.broken.store(RingError::kNone);
@@ -91,7 +91,7 @@ struct Pod {
   RegionTable memory;
   uint8_t* base = nullptr;
   SplitRing rings[2];
-  SplitDeviceQueue<> queues[2];
+  DeviceQueue queues[2];
   CounterBlock counters{};
   PortRuntime runtime;
 };
@@ -105,7 +105,12 @@ struct Bench {
     Pod* pods[] = {&first, &second};
     uint16_t start = input.number<uint16_t>();
     for (Pod* pod : pods) {
-      pod->reset(start);
+      uint8_t wanted = input.byte();
+      uint64_t features = 0;
+      if ((wanted & 1) != 0) features |= feature_bit(VIRTIO_RING_F_INDIRECT_DESC);
+      if ((wanted & 2) != 0) features |= feature_bit(VIRTIO_RING_F_EVENT_IDX);
+      pod->runtime.mergeable = (wanted & 4) != 0;
+      pod->reset(start, features);
       pod->runtime.network = network.get();
     }
     uint64_t taken = 0;
@@ -128,8 +133,8 @@ struct Bench {
           uint32_t moved = forwarder.forward(pod.runtime, 1);
           taken += moved;
           expect(moved <= kBurst);
-          bool own_index = used == static_cast<uint16_t>(pod.queues[0].last_avail() - moved);
-          expect(!own_index || moved == 0 || load_once(&pod.rings[0].used->idx) == pod.queues[0].last_avail());
+          bool own_index = used == static_cast<uint16_t>(pod.queues[0].base() - moved);
+          expect(!own_index || moved == 0 || load_once(&pod.rings[0].used->idx) == pod.queues[0].base());
       }
     }
     // Every frame that was taken is counted once as sent, and dropped or flooded at most once per receiver.

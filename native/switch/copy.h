@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "virtio/split_device.h"
+#include "virtio/device_chain.h"
 
 namespace usvhost {
 
@@ -39,6 +39,31 @@ inline void gather(uint8_t* to, const BufferPiece* from, uint64_t skip, uint32_t
     from++;
   }
 }
+
+/** Reads a scattered buffer from its start on, a part at a time; the caller has checked that the bytes are there. */
+class GatherCursor {
+ public:
+  explicit GatherCursor(const BufferPiece* from) : from_(from) {}
+  void copy(uint8_t* to, uint32_t length) {
+    while (length != 0) {
+      if (done_ == from_->length) {
+        from_++;
+        done_ = 0;
+        continue;
+      }
+      uint32_t part = from_->length - done_;
+      if (part > length) part = length;
+      copy_bytes(to, from_->data + done_, part);
+      to += part;
+      length -= part;
+      done_ += part;
+    }
+  }
+
+ private:
+  const BufferPiece* from_;
+  uint32_t done_ = 0;  // bytes of the first piece
+};
 
 /** Copies `length` bytes into a scattered buffer, from byte `skip` on; the caller has checked that they fit. */
 inline void scatter(const BufferPiece* to, uint64_t skip, const uint8_t* from, uint32_t length) {

@@ -22,7 +22,7 @@ bool DataThread::pending() {
   bool found = false;
   for_each_port([&](PortRuntime& port) {
     // A broken index counts too: the next pass marks the port.
-    if (port.transmit->available() != 0 || port.transmit->error() != RingError::kNone) found = true;
+    if (port.transmit->pending() || port.transmit->error() != RingError::kNone) found = true;
   });
   return found;
 }

@@ -1,34 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "switch/forwarder.h"
 
-#include <unistd.h>
-
-#include <algorithm>
-
-#include "base/cpu.h"
 #include "switch/copy.h"
 #include "switch/notify.h"
+#include "switch/receive_burst.h"
+#include "switch/transmit_burst.h"
 
 namespace usvhost {
 
 namespace {
 
 constexpr uint32_t kEthernetHeader = 14;
-constexpr uint32_t kScratchSegments = 2 * kMaxQueueSize;
 using Header = PlainHeader;
-
-typedef uint64_t UnalignedWord __attribute__((aligned(1), may_alias));
-
-/** Loads eight bytes exactly once, whatever the compiler would prefer. */
-uint64_t load_bytes_once(const uint8_t* bytes) { return *reinterpret_cast<const volatile UnalignedWord*>(bytes); }
 
 }  // namespace
 
 Forwarder::Forwarder(PortTable& ports)
-    : ports_(ports),
-      groups_(new Group[ports.capacity()]),
-      active_(new uint16_t[ports.capacity()]),
-      scratch_(new BufferPiece[kScratchSegments]) {}
+    : ports_(ports), groups_(new Group[ports.capacity()]), active_(new uint16_t[ports.capacity()]) {}
 
 void Forwarder::mark_broken(PortRuntime& port, RingError error) {
   RingError none = RingError::kNone;
@@ -37,10 +25,15 @@ void Forwarder::mark_broken(PortRuntime& port, RingError error) {
 }
 
 uint32_t Forwarder::forward(PortRuntime& source, uint32_t now) {
-  uint32_t count = std::min<uint32_t>(source.transmit->available(), kBurst);
+  return source.transmit->visit([&](auto& queue) { return forward_from(source, queue, now); });
+}
+
+template <class Queue>
+uint32_t Forwarder::forward_from(PortRuntime& source, Queue& queue, uint32_t now) {
+  scratch_.clear();
+  uint32_t count = fetch_burst<Header>(queue, *source.memory, scratch_, frames_, chains_);
+  bool call = false;
   if (count != 0) [[likely]] {
-    scratch_used_ = 0;
-    count = fetch(source, count);
     if (source.transmit_enabled) [[likely]] {
       classify(source, count, now);
       for (uint32_t i = 0; i < active_count_; i++) {
@@ -52,68 +45,13 @@ uint32_t Forwarder::forward(PortRuntime& source, uint32_t now) {
     } else {
       source.counters->add(Counter::tx_drop_disabled, count);
     }
-    complete(source, count);
+    queue.complete(chains_, count);
+    call = queue.call_wanted();
   }
-  if (source.transmit->error() != RingError::kNone) [[unlikely]]
-    mark_broken(source, source.transmit->error());
+  if (queue.error() != RingError::kNone) [[unlikely]]
+    mark_broken(source, queue.error());
+  if (call) notify(source.transmit_call);
   return count;
-}
-
-/** Translates up to `count` chains into frames_; stops early at a broken one. */
-uint32_t Forwarder::fetch(PortRuntime& source, uint32_t count) {
-  SplitDeviceQueue<>& queue = *source.transmit;
-  for (uint32_t i = 0; i < count; i++) {
-    if (!queue.head(static_cast<uint16_t>(i), heads_[i])) {
-      count = i;
-      break;
-    }
-    prefetch_read(queue.descriptor(heads_[i]));
-  }
-  const RegionTable& memory = *source.memory;
-  for (uint32_t i = 0; i < count; i++) {
-    vring_desc descriptor = load_descriptor(queue.descriptor(heads_[i]));
-    Frame& frame = frames_[i];
-    if (descriptor.flags == 0 && descriptor.len >= Header::kBytes) [[likely]] {
-      uint8_t* data = memory.translate(descriptor.addr, descriptor.len);
-      if (data != nullptr) [[likely]] {
-        // No offload is negotiated, so the header says nothing and is not even read.
-        frame.single = {data + Header::kBytes, descriptor.len - Header::kBytes};
-        frame.segments = &frame.single;
-        frame.segment_count = 1;
-        frame.length = frame.single.length;
-        prefetch_read(frame.single.data);
-        continue;
-      }
-    }
-    if (scratch_used_ + kMaxQueueSize > kScratchSegments) return i;
-    if (!fetch_chain(source, descriptor, frame)) return i;
-  }
-  return count;
-}
-
-/** The general case: any number of pieces, the header anywhere across them. */
-bool Forwarder::fetch_chain(PortRuntime& source, const vring_desc& first, Frame& frame) {
-  BufferPiece* segments = &scratch_[scratch_used_];
-  uint32_t pieces;
-  uint64_t total;
-  if (!source.transmit->walk<Direction::kReadable>(first, *source.memory, segments, pieces, total)) return false;
-  scratch_used_ += pieces;
-  frame = {segments, pieces, 0, {}};
-  if (total < Header::kBytes) return true;  // length 0: classify() drops and counts it
-  uint32_t skip = Header::kBytes;
-  while (skip != 0) {
-    uint32_t cut = std::min(skip, frame.segments->length);
-    auto* piece = const_cast<BufferPiece*>(frame.segments);
-    piece->data += cut;
-    piece->length -= cut;
-    skip -= cut;
-    if (piece->length == 0 && frame.segment_count > 1) {
-      frame.segments++;
-      frame.segment_count--;
-    }
-  }
-  frame.length = static_cast<uint32_t>(std::min<uint64_t>(total - Header::kBytes, UINT32_MAX));
-  return true;
 }
 
 void Forwarder::add_to_group(PortRuntime& port, uint32_t frame) {
@@ -188,114 +126,49 @@ void Forwarder::classify(PortRuntime& source, uint32_t count, uint32_t now) {
   source.counters->add(Counter::tx_bytes, bytes);
 }
 
-/** First pass over a destination: finds a buffer for each frame and prefetches it, so that the copies do not wait. */
-uint32_t Forwarder::reserve(PortRuntime& destination, const Group& group, uint32_t available, Target* targets) {
-  SplitDeviceQueue<>& queue = *destination.receive;
-  uint32_t wanted = std::min<uint32_t>(group.count, available);
-  for (uint32_t i = 0; i < wanted; i++) {
-    if (!queue.head(static_cast<uint16_t>(i), targets[i].head)) {
-      wanted = i;  // the buffers before it are good, and still to be looked at
-      break;
-    }
-    prefetch_read(queue.descriptor(targets[i].head));
-  }
-  for (uint32_t i = 0; i < wanted; i++) {
-    vring_desc descriptor = load_descriptor(queue.descriptor(targets[i].head));
-    Target& target = targets[i];
-    if (descriptor.flags == VRING_DESC_F_WRITE && descriptor.len != 0) [[likely]] {
-      uint8_t* data = destination.memory->translate(descriptor.addr, descriptor.len);
-      if (data != nullptr) [[likely]] {
-        target = {data, descriptor.len, 0, 0, target.head};
-        // The header is rarely changed, the frame always.
-        prefetch_read(data);
-        prefetch_write(data + Header::kBytes);
-        continue;
-      }
-    }
-    if (scratch_used_ + kMaxQueueSize > kScratchSegments) return i;
-    uint32_t pieces;
-    uint64_t total;
-    BufferPiece* segments = &scratch_[scratch_used_];
-    if (!queue.walk<Direction::kWritable>(descriptor, *destination.memory, segments, pieces, total)) return i;
-    target = {nullptr, static_cast<uint32_t>(std::min<uint64_t>(total, UINT32_MAX)), pieces, scratch_used_,
-              target.head};
-    scratch_used_ += pieces;
-  }
-  return wanted;
-}
-
 void Forwarder::deliver(const Group& group) {
   PortRuntime& destination = *group.port;
-  CounterBlock& counters = *destination.counters;
-  uint64_t bytes = 0;
   bool call = false;
   destination.receive_lock.lock();
-  SplitDeviceQueue<>* queue = destination.receive;
-  if (queue == nullptr || !destination.receive_enabled) {
-    counters.add(Counter::rx_drop_disabled, group.count);
-    destination.receive_lock.unlock();
-    return;
+  if (destination.receive == nullptr || !destination.receive_enabled) {
+    destination.counters->add(Counter::rx_drop_disabled, group.count);
+  } else {
+    call = destination.receive->visit([&](auto& queue) { return deliver_to(destination, queue, group); });
   }
-  uint32_t scratch_before = scratch_used_;
-  Target targets[kBurst];
-  uint32_t written[kBurst];
-  uint32_t reserved = reserve(destination, group, queue->available(), targets);
-  uint32_t taken = 0;
-  uint32_t small = 0;
-  uint32_t next = 0;
-  for (; next < group.count && taken < reserved; next++) {
-    const Frame& frame = frames_[group.frames[next]];
-    const Target& target = targets[taken];
-    if (target.capacity < Header::kBytes + frame.length) [[unlikely]] {
-      small++;  // the buffer stays for the next frame
-      continue;
-    }
-    if (target.segment_count == 0 && frame.segment_count == 1) [[likely]] {
-      Header::write(target.buffer);
-      copy_bytes(target.buffer + Header::kBytes, frame.segments->data, frame.length);
-    } else {
-      BufferPiece whole{target.buffer, target.capacity};
-      const BufferPiece* into = target.segment_count == 0 ? &whole : &scratch_[target.scratch];
-      uint8_t header[Header::kBytes] = {};
-      Header::write(header);
-      scatter(into, 0, header, Header::kBytes);
-      uint64_t at = Header::kBytes;
-      uint32_t left = frame.length;
-      for (uint32_t i = 0; i < frame.segment_count && left != 0; i++) {
-        uint32_t piece = std::min(frame.segments[i].length, left);
-        scatter(into, at, frame.segments[i].data, piece);
-        at += piece;
-        left -= piece;
-      }
-    }
-    written[taken++] = Header::kBytes + frame.length;
-    bytes += frame.length;
-  }
-  scratch_used_ = scratch_before;
-  if (taken != 0) {
-    // All at once: the driver may be reading elements of the same cache lines.
-    for (uint32_t i = 0; i < taken; i++) queue->push_used(targets[i].head, written[i]);
-    queue->advance(static_cast<uint16_t>(taken));
-    queue->publish();
-    call = queue->call_wanted();
-  }
-  counters.add(Counter::rx_packets, taken);
-  counters.add(Counter::rx_bytes, bytes);
-  if (small != 0) counters.add(Counter::rx_drop_small_buffer, small);
-  if (next != group.count) counters.add(Counter::rx_drop_no_buffer, group.count - next);
-  if (queue->error() != RingError::kNone) [[unlikely]]
-    mark_broken(destination, queue->error());
   destination.receive_lock.unlock();
   if (call) notify(destination.receive_call);
 }
 
-void Forwarder::complete(PortRuntime& source, uint32_t count) {
-  if (count == 0) return;
-  SplitDeviceQueue<>& queue = *source.transmit;
-  for (uint32_t i = 0; i < count; i++) queue.push_used(heads_[i], 0);
-  queue.advance(static_cast<uint16_t>(count));
-  queue.publish();
-  if (queue.call_wanted()) notify(source.transmit_call);
+/** Under the destination's lock; returns whether it wants a call. */
+template <class Queue>
+bool Forwarder::deliver_to(PortRuntime& destination, Queue& queue, const Group& group) {
+  using Burst = ReceiveBurst<Header, Queue>;
+  Burst burst(queue, *destination.memory, scratch_, destination.mergeable);
+  burst.reserve(group.count);
+  uint64_t bytes = 0;
+  uint32_t small = 0;
+  uint32_t missed = 0;
+  for (uint32_t i = 0; i < group.count; i++) {
+    const Frame& frame = frames_[group.frames[i]];
+    switch (burst.deliver(frame)) {
+      case Burst::Result::kDelivered: bytes += frame.length; break;
+      case Burst::Result::kTooSmall: small++; break;
+      case Burst::Result::kNoBuffer: missed++; break;
+    }
+  }
+  bool call = false;
+  if (burst.any()) {
+    burst.complete();
+    call = queue.call_wanted();
+  }
+  CounterBlock& counters = *destination.counters;
+  counters.add(Counter::rx_packets, group.count - small - missed);
+  counters.add(Counter::rx_bytes, bytes);
+  if (small != 0) counters.add(Counter::rx_drop_small_buffer, small);
+  if (missed != 0) counters.add(Counter::rx_drop_no_buffer, missed);
+  if (queue.error() != RingError::kNone) [[unlikely]]
+    mark_broken(destination, queue.error());
+  return call;
 }
 
 }  // namespace usvhost

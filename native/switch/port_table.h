@@ -10,7 +10,7 @@
 #include "base/cpu.h"
 #include "memory/region_table.h"
 #include "switch/counters.h"
-#include "virtio/split_device.h"
+#include "virtio/device_queue.h"
 
 namespace usvhost {
 
@@ -34,8 +34,9 @@ struct PortRuntime {
   Network* network = nullptr;
   uint32_t max_frame = 0;  // bytes from the destination address to the end of the payload
   const RegionTable* memory = nullptr;
-  SplitDeviceQueue<>* transmit = nullptr;  // the pod's transmit queue, null while it is not running
-  SplitDeviceQueue<>* receive = nullptr;
+  DeviceQueue* transmit = nullptr;  // the pod's transmit queue, null while it is not running
+  DeviceQueue* receive = nullptr;
+  bool mergeable = false;  // a frame to the pod may take several receive buffers (VIRTIO_NET_F_MRG_RXBUF)
   int transmit_call = -1;
   int receive_call = -1;
   bool transmit_enabled = false;  // a started but disabled queue is drained and discarded (vhost-user, "Ring states")

@@ -214,6 +214,7 @@ void Switch::publish(Port& port) {
   runtime.memory = &session.memory();
   runtime.transmit = transmit.active() ? &transmit.ring : nullptr;
   runtime.receive = receive.active() ? &receive.ring : nullptr;
+  runtime.mergeable = (session.features() & feature_bit(VIRTIO_NET_F_MRG_RXBUF)) != 0;
   runtime.transmit_call = transmit.call.get();
   runtime.receive_call = receive.call.get();
   runtime.transmit_enabled = transmit.enabled;

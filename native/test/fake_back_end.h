@@ -63,6 +63,14 @@ class FakeBackEnd final : public BackEndListener {
   }
   void hang_up() { stream_.reset(); }
 
+  /** How many buffers the driver has offered on a queue and the test has not completed. */
+  uint32_t offered(uint16_t index) {
+    return queue(index).ring.visit([](auto& ring) {
+      std::vector<Chain> chains(ring.size());
+      ring.begin();
+      return ring.look_ahead(chains.data(), ring.size());
+    });
+  }
   BackEndQueue& queue(uint16_t index) { return back_end_->queue(index); }
   /** The ring of a queue as it lies in the driver's memory, writable. */
   SplitRing ring(uint16_t index) {

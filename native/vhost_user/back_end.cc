@@ -77,7 +77,7 @@ Status BackEnd::apply(const Message& message, std::vector<Fd>& fds, Reply& reply
     case Request::kSetVringAddr: {
       Paused paused(listener_);
       BackEndQueue& queue = queues_[payload.address.index];
-      if (queue.mapped) queue.base = queue.ring.last_avail();
+      if (queue.mapped) queue.base = queue.ring.base();
       queue.mapped = false;
       queue.address = payload.address;
       queue.has_address = true;
@@ -146,7 +146,7 @@ Status BackEnd::set_memory(const MemoryTable& table, std::vector<Fd>& fds) {
   if (Status status = fresh.map({claims, table.count}, fds); !status.ok()) return status;
   Paused paused(listener_);
   for (BackEndQueue& queue : queues_) {
-    if (queue.mapped) queue.base = queue.ring.last_avail();
+    if (queue.mapped) queue.base = queue.ring.base();
     queue.mapped = false;
   }
   memory_ = std::move(fresh);
@@ -176,7 +176,7 @@ Status BackEnd::set_call(uint64_t word, std::vector<Fd>& fds) {
 
 /** Keeps where the ring stood, so that GET_VRING_BASE can tell and a later start goes on from there. */
 void BackEnd::stop(BackEndQueue& queue) {
-  if (queue.mapped) queue.base = queue.ring.last_avail();
+  if (queue.mapped) queue.base = queue.ring.base();
   queue.mapped = queue.started = false;
   queue.kick.reset();
 }
@@ -215,7 +215,7 @@ Status BackEnd::map_ring(BackEndQueue& queue) {
   // A front-end that goes on with its rings after its back-end died cannot know how far that one came, and says 0. The ring
   // knows: completion is in order, so what is used ends where what is taken begins.
   if (!queue.stood) queue.base = load_once(&ring.used->idx);
-  queue.ring.attach(ring, queue.base);
+  queue.ring.attach(ring, queue.base, features_);
   queue.mapped = queue.stood = true;
   return {};
 }

@@ -9,8 +9,8 @@
 #include "base/status.h"
 #include "memory/region_table.h"
 #include "vhost_user/messages.h"
+#include "virtio/device_queue.h"
 #include "virtio/features.h"
-#include "virtio/split_device.h"
 
 namespace usvhost {
 
@@ -23,10 +23,10 @@ class BackEndListener {
 };
 
 struct BackEndQueue {
-  SplitDeviceQueue<> ring;
+  DeviceQueue ring;
   VringAddress address{};
   uint16_t size = 0;
-  uint16_t base = 0;
+  uint32_t base = 0;  // as in GET_VRING_BASE
   bool has_address = false;
   bool started = false;  // vhost-user, "Ring states": from SET_VRING_KICK to GET_VRING_BASE
   bool enabled = false;

@@ -28,6 +28,13 @@ inline void store_release(T* word, T value) {
   __atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
+typedef uint64_t UnalignedWord __attribute__((aligned(1), may_alias));
+
+/** Loads eight bytes exactly once, at any address, whatever the compiler would prefer. */
+inline uint64_t load_bytes_once(const uint8_t* bytes) {
+  return *reinterpret_cast<const volatile UnalignedWord*>(bytes);
+}
+
 /** A private copy of a descriptor, taken with two loads of eight bytes (virtio 1.2, 2.7.5). */
 inline vring_desc load_descriptor(const vring_desc* descriptor) {
   const auto* words = reinterpret_cast<const uint64_t*>(descriptor);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The header before every frame, and the policy that writes it. Mergeable receive buffers and offloads become
-// further policies with the same two members; the queues and the forwarder take the policy as a template argument.
+// The header before every frame, and the policy that writes it. Offloads become a further policy with the same two members; the
+// forwarder takes the policy as a template argument.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +14,13 @@ namespace usvhost {
 inline constexpr uint32_t kNetHeaderBytes = sizeof(virtio_net_hdr_mrg_rxbuf);
 static_assert(kNetHeaderBytes == 12);
 
-/** No offload negotiated and one buffer a frame: all fields zero but num_buffers, which is 1 (5.1.6.4.1). */
+/** No offload negotiated: all fields zero but num_buffers, which is 1 without mergeable buffers (5.1.6.4.1). */
 struct PlainHeader {
   static constexpr uint32_t kBytes = kNetHeaderBytes;
   /** A header that is right already is left alone: its cache line then stays shared with a driver that only reads it. */
-  static void write(uint8_t* header) {
+  static void write(uint8_t* header, uint16_t buffers = 1) {
     virtio_net_hdr_mrg_rxbuf value{};
-    value.num_buffers = 1;
+    value.num_buffers = buffers;
     uint64_t wanted[2] = {};
     uint64_t found[2] = {};
     std::memcpy(wanted, &value, sizeof value);

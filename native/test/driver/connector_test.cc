@@ -31,8 +31,8 @@ TEST_CASE("a back-end that dies is told, and the next one is used from empty rin
     REQUIRE(back_end->accept_one());
     REQUIRE(back_end->serve_until_up());
     REQUIRE(driver.told("", i));
-    CHECK(back_end->queue(kReceiveQueue).ring.available() == 64);
-    CHECK(back_end->queue(kTransmitQueue).ring.available() == 0);
+    CHECK(back_end->offered(kReceiveQueue) == 64);
+    CHECK(back_end->offered(kTransmitQueue) == 0);
     back_end->complete(kReceiveQueue, 0, back_end->ring(kReceiveQueue).avail->ring[0], 72);
     CHECK(eventually([&] { return driver.counter("rx_packets") == static_cast<double>(i); }));
     if (i % 2 == 0) back_end = nullptr;  // the whole process, socket and all
@@ -176,7 +176,7 @@ TEST_CASE("garbage in a used ring ends the link, the next connection starts clea
     REQUIRE(back_end.accept_one());
     REQUIRE(back_end.serve_until_up());
     REQUIRE(driver.told("", ++rounds));
-    CHECK(back_end.queue(kReceiveQueue).ring.available() == 64);
+    CHECK(back_end.offered(kReceiveQueue) == 64);
     driver->set_running(true);
     bad.run(back_end);
     CHECK(driver.told("USV_RING", rounds));
@@ -214,7 +214,7 @@ TEST_CASE("frames that were completed are not lost when the link ends, only the 
   WatchedDataplane driver(directory / "port", traffic);
   REQUIRE(back_end.accept_one());
   REQUIRE(back_end.serve_until_up());
-  REQUIRE(eventually([&] { return back_end.queue(kTransmitQueue).ring.available() == 10; }));
+  REQUIRE(eventually([&] { return back_end.offered(kTransmitQueue) == 10; }));
   for (uint16_t i = 0; i < 7; i++) {
     back_end.complete(kTransmitQueue, i, back_end.ring(kTransmitQueue).avail->ring[i], 0);
   }

@@ -24,8 +24,8 @@ TEST_CASE("the driver listens, serves one back-end after the other from empty ri
       REQUIRE(back_end.connect_to_driver(path));
       REQUIRE(back_end.serve_until_up());
       REQUIRE(driver.told("", i));
-      CHECK(back_end.queue(kReceiveQueue).ring.available() == 64);
-      CHECK(back_end.queue(kTransmitQueue).ring.available() == 0);
+      CHECK(back_end.offered(kReceiveQueue) == 64);
+      CHECK(back_end.offered(kTransmitQueue) == 0);
       back_end.complete(kReceiveQueue, 0, back_end.ring(kReceiveQueue).avail->ring[0], 72);
       CHECK(eventually([&] { return driver.counter("rx_packets") == static_cast<double>(i); }));
       back_end.hang_up();

@@ -61,31 +61,31 @@ class Wires {
   /** A frame arrives at port `i`; false when it has no buffer for it. */
   bool arrive(const Frame& frame, size_t i = 0) {
     SplitDeviceQueue<>& queue = receive_[i];
-    uint16_t head = 0;
-    if (queue.available() == 0 || !queue.head(0, head)) return false;
-    const vring_desc* descriptor = queue.descriptor(head);
-    auto* to = reinterpret_cast<uint8_t*>(descriptor->addr);
+    Chain chain{};
+    vring_desc descriptor;
+    queue.begin();
+    if (queue.look_ahead(&chain, 1) != 1 || !queue.take(chain, descriptor)) return false;
+    auto* to = reinterpret_cast<uint8_t*>(descriptor.addr);
     memset(to, 0x5a, kHeaderBytes);  // a header that no honest back-end would write
     std::copy(frame.begin(), frame.end(), to + kHeaderBytes);
-    queue.advance(1);
-    queue.push_used(head, static_cast<uint32_t>(kHeaderBytes + frame.size()));
-    queue.publish();
+    chain.written = static_cast<uint32_t>(kHeaderBytes + frame.size());
+    queue.complete(&chain, 1);
     return true;
   }
   /** Takes all frames that port `i` has sent; each must carry an empty header. */
   std::vector<Frame> sent(size_t i = 0) {
     std::vector<Frame> frames;
     SplitDeviceQueue<>& queue = transmit_[i];
-    while (queue.available() != 0) {
-      uint16_t head = 0;
-      REQUIRE(queue.head(0, head));
-      const vring_desc* descriptor = queue.descriptor(head);
-      const auto* from = reinterpret_cast<const uint8_t*>(descriptor->addr);
+    while (queue.pending()) {
+      Chain chain{};
+      vring_desc descriptor;
+      queue.begin();
+      REQUIRE(queue.look_ahead(&chain, 1) == 1);
+      REQUIRE(queue.take(chain, descriptor));
+      const auto* from = reinterpret_cast<const uint8_t*>(descriptor.addr);
       for (uint32_t k = 0; k < kHeaderBytes; k++) CHECK(from[k] == 0);
-      frames.emplace_back(from + kHeaderBytes, from + descriptor->len);
-      queue.advance(1);
-      queue.push_used(head, 0);
-      queue.publish();
+      frames.emplace_back(from + kHeaderBytes, from + descriptor.len);
+      queue.complete(&chain, 1);
     }
     return frames;
   }

@@ -294,7 +294,7 @@ TEST_CASE("chains as long as the longest queue fill the scratch space and not mo
     ring.describe(i, memory.address(256 * 1024 + i), 1, last ? uint16_t{0} : uint16_t{VRING_DESC_F_NEXT},
                   static_cast<uint16_t>(i + 1));
   }
-  sender.transmit_queue.attach(memory.translated(ring.ring()), 0);
+  sender.transmit_queue.attach(memory.translated(ring.ring()), 0, 0);
   sender.runtime.memory = &memory.table();
   sender.runtime.max_frame = 9018;
   // Whole chains and their tails: some fit side by side, some do not, and the receiver needs scratch space too.
@@ -352,10 +352,10 @@ TEST_CASE("a sender that rewrites addresses and descriptors while they are read 
   for (int round = 0; round < (kSanitized ? 2000 : 20'000); round++) {
     bench.pods[0].runtime.broken = RingError::kNone;
     bench.pods[0].transmit_queue.attach(bench.pods[0].memory.translated(bench.pods[0].transmit.ring()),
-                                        bench.pods[0].transmit.avail());
+                                        bench.pods[0].transmit.avail(), 0);
     for (int i = 0; i < 8; i++) bench.pods[0].send(frame(mac(2), mac(1)));
     bench.pods[1].receive_queue.attach(bench.pods[1].memory.translated(bench.pods[1].receive.ring()),
-                                       bench.pods[1].receive.avail());
+                                       bench.pods[1].receive.avail(), 0);
     bench.pods[1].post(8, 1600);
     bench.forward(0);
     for (uint16_t slot = 0; slot < Pod::kSize; slot++) {

@@ -23,8 +23,7 @@ class Pod {
   Pod(PortTable& table, Network& network, uint16_t index, uint32_t mtu = 1500) : memory((8 + 2 * kSize) * kBuffer) {
     transmit.attach(memory.at(0), kSize);
     receive.attach(memory.at(4 * kBuffer), kSize);
-    transmit_queue.attach(memory.translated(transmit.ring()), 0);
-    receive_queue.attach(memory.translated(receive.ring()), 0);
+    negotiate(0);
     call.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     runtime.index = index;
     runtime.network = &network;
@@ -37,6 +36,13 @@ class Pod {
     runtime.counters = &counters;
     table.set_end(std::max<uint32_t>(table.end(), index + 1u));
     table.publish(index, &runtime);
+  }
+
+  /** Empty rings of what has been negotiated, as the switch would begin with them. */
+  void negotiate(uint64_t features) {
+    transmit_queue.attach(memory.translated(transmit.ring()), 0, features);
+    receive_queue.attach(memory.translated(receive.ring()), 0, features);
+    runtime.mergeable = (features & feature_bit(VIRTIO_NET_F_MRG_RXBUF)) != 0;
   }
 
   uint8_t* transmit_buffer(uint16_t i) const { return memory.at((8 + i % kSize) * kBuffer); }
@@ -84,7 +90,7 @@ class Pod {
 
   GuestMemory memory;
   RawRing transmit, receive;
-  SplitDeviceQueue<> transmit_queue, receive_queue;
+  DeviceQueue transmit_queue, receive_queue;
   CounterBlock counters{};
   Fd call;
   PortRuntime runtime;

@@ -25,7 +25,12 @@ struct Attacked {
   template <Direction kDirection = Direction::kReadable>
   bool walk() {
     std::fill(std::begin(pieces), std::end(pieces), BufferPiece{nullptr, 0});
-    bool good = queue.walk<kDirection>(load_descriptor(queue.descriptor(0)), memory.table(), pieces, count, total);
+    Chain chain{};
+    PieceList list{pieces};
+    vring_desc first;
+    bool good = queue.take(chain, first) && queue.walk<kDirection>(chain, first, memory.table(), list);
+    count = list.count;
+    total = list.total;
     CHECK(count <= kSize);
     return good;
   }
@@ -70,7 +75,8 @@ TEST_CASE("avail index that goes back is a jump of almost 65536") {
   Attacked ring;
   ring.ring.set_avail(4);
   REQUIRE(ring.queue.available() == 4);
-  ring.queue.advance(4);
+  Chain chains[4] = {};
+  ring.queue.complete(chains, 4);
   ring.ring.set_avail(3);
   CHECK(ring.queue.available() == 0);
   CHECK(ring.queue.error() == RingError::kAvailIndex);
@@ -79,16 +85,17 @@ TEST_CASE("avail index that goes back is a jump of almost 65536") {
 TEST_CASE("head: below the queue size") {
   for (uint16_t head : {uint16_t{8}, uint16_t{9}, uint16_t{0x8000}, uint16_t{0xffff}}) {
     Attacked ring;
+    ring.ring.offer(kSize - 1);
     ring.ring.offer(head);
-    uint16_t out;
-    CHECK_FALSE(ring.queue.head(0, out));
+    ring.ring.offer(0);
+    Chain chains[3];
+    ring.queue.begin();
+    // The chain before it is good, and nothing behind it is looked at.
+    CHECK(ring.queue.look_ahead(chains, 3) == 1);
+    CHECK(chains[0].id == kSize - 1);
     CHECK(ring.queue.error() == RingError::kHead);
+    CHECK(ring.queue.look_ahead(chains, 3) == 0);
   }
-  Attacked ring;
-  ring.ring.offer(kSize - 1);
-  uint16_t out;
-  CHECK(ring.queue.head(0, out));
-  CHECK(out == kSize - 1);
 }
 
 TEST_CASE("chains that must not be walked") {
@@ -207,9 +214,8 @@ TEST_CASE("the device never reads its own index back from the guest") {
   Attacked ring;
   ring.ring.offer(0);
   ring.ring.ring().used->idx = 0x4242;
-  ring.queue.advance(1);
-  ring.queue.push_used(0, 5);
-  ring.queue.publish();
+  Chain chain{0, 1, 5};
+  ring.queue.complete(&chain, 1);
   CHECK(ring.ring.used() == 1);
   CHECK(ring.ring.used_entry(0).id == 0);
   CHECK(ring.ring.used_entry(0).len == 5);
@@ -218,8 +224,9 @@ TEST_CASE("the device never reads its own index back from the guest") {
 TEST_CASE("used entries go around the ring and around 65536") {
   Attacked ring;
   ring.queue.attach(ring.memory.translated(ring.ring.ring()), 0xfffc);
-  for (uint16_t i = 0; i < kSize; i++) ring.queue.push_used(i, i);
-  ring.queue.publish();
+  Chain chains[kSize];
+  for (uint16_t i = 0; i < kSize; i++) chains[i] = {i, 1, i};
+  ring.queue.complete(chains, kSize);
   CHECK(ring.ring.used() == 4);
   for (uint16_t i = 0; i < kSize; i++) CHECK(ring.ring.used_entry(static_cast<uint16_t>(0xfffc + i)).id == i);
 }

@@ -48,12 +48,12 @@ TEST_CASE("nothing is visible before publish(), and publish() says whether there
   CHECK(pair.driver.publish());
   CHECK_FALSE(pair.driver.publish());
   REQUIRE(pair.device.available() == 1);
-  uint16_t head = 0;
-  REQUIRE(pair.device.head(0, head));
-  pair.device.advance(1);
-  pair.device.push_used(head, 33);
+  Chain chain{};
+  pair.device.begin();
+  REQUIRE(pair.device.look_ahead(&chain, 1) == 1);
+  chain.written = 33;
   CHECK(pair.driver.used_entries() == 0);
-  pair.device.publish();
+  pair.device.complete(&chain, 1);
   REQUIRE(pair.driver.used_entries() == 1);
   uint32_t cookie, written;
   REQUIRE(pair.driver.take_used(cookie, written));
@@ -75,21 +75,19 @@ TEST_CASE("a ring of any size passes every buffer once and in order, many times 
         sent++;
       }
       pair.driver.publish();
-      uint16_t available = pair.device.available();
-      uint16_t take = available == 0 ? uint16_t{0} : static_cast<uint16_t>(random() % (available + 1u));
-      for (uint16_t i = 0; i < take; i++) {
-        uint16_t head = 0;
-        REQUIRE(pair.device.head(i, head));
+      pair.device.begin();
+      std::vector<Chain> chains(size);
+      uint32_t taken = pair.device.look_ahead(chains.data(), static_cast<uint32_t>(random() % (size + 1u)));
+      for (uint32_t i = 0; i < taken; i++) {
         BufferPiece piece;
-        uint32_t count = 0;
-        uint64_t total = 0;
-        vring_desc first = load_descriptor(pair.device.descriptor(head));
-        REQUIRE(pair.device.walk<Direction::kReadable>(first, pair.memory.table(), &piece, count, total));
-        REQUIRE(count == 1);
-        pair.device.push_used(head, static_cast<uint32_t>(total));
+        PieceList pieces{&piece};
+        vring_desc first;
+        REQUIRE(pair.device.take(chains[i], first));
+        REQUIRE(pair.device.walk<Direction::kReadable>(chains[i], first, pair.memory.table(), pieces));
+        REQUIRE(pieces.count == 1);
+        chains[i].written = static_cast<uint32_t>(pieces.total);
       }
-      pair.device.advance(take);
-      pair.device.publish();
+      pair.device.complete(chains.data(), taken);
       for (uint16_t used = pair.driver.used_entries(); used != 0; used--) {
         uint32_t cookie, written;
         REQUIRE(pair.driver.take_used(cookie, written));
@@ -111,16 +109,18 @@ TEST_CASE("two threads: nothing lost, nothing twice, nothing before its contents
   pair.device.attach(pair.driver.ring(), 0);
   std::thread device([&] {
     for (uint32_t done = 0; done < kCount && !failed;) {
-      uint16_t available = pair.device.available();
-      if (available == 0) sched_yield();
-      for (uint16_t i = 0; i < available; i++, done++) {
-        uint16_t head = 0;
-        if (!pair.device.head(i, head)) failed = true;
+      Chain chains[64];
+      pair.device.begin();
+      uint32_t taken = pair.device.look_ahead(chains, 64);
+      if (taken == 0) sched_yield();
+      for (uint32_t i = 0; i < taken; i++, done++) {
+        vring_desc first;
+        if (!pair.device.take(chains[i], first)) failed = true;
         // The length stands for the contents: it was written before the index that announced it.
-        pair.device.push_used(head, load_descriptor(pair.device.descriptor(head)).len ^ 0x5555u);
+        chains[i].written = first.len ^ 0x5555u;
       }
-      pair.device.advance(available);
-      pair.device.publish();
+      pair.device.complete(chains, taken);
+      if (pair.device.error() != RingError::kNone) failed = true;
     }
   });
   uint32_t sent = 0, received = 0;
@@ -178,26 +178,25 @@ TEST_CASE("a device attached at an index goes on from there") {
   for (uint32_t i = 0; i < 13; i++) {
     pair.driver.add(0, 1, false, i);
     pair.driver.publish();
-    uint16_t head = 0;
-    REQUIRE(pair.device.head(0, head));
-    pair.device.advance(1);
-    pair.device.push_used(head, 0);
-    pair.device.publish();
+    Chain chain{};
+    pair.device.begin();
+    REQUIRE(pair.device.look_ahead(&chain, 1) == 1);
+    pair.device.complete(&chain, 1);
     REQUIRE(pair.driver.used_entries() == 1);
     REQUIRE(pair.driver.take_used(cookie, written));
   }
-  CHECK(pair.device.last_avail() == 13);
+  CHECK(pair.device.base() == 13);
   SplitDeviceQueue<> successor;
-  successor.attach(pair.memory.translated(pair.driver.ring()), pair.device.last_avail());
+  successor.attach(pair.memory.translated(pair.driver.ring()), static_cast<uint16_t>(pair.device.base()));
   CHECK(successor.available() == 0);
   pair.driver.add(0, 1, false, 99);
   pair.driver.publish();
   REQUIRE(successor.available() == 1);
-  uint16_t head = 0;
-  REQUIRE(successor.head(0, head));
-  successor.advance(1);
-  successor.push_used(head, 5);
-  successor.publish();
+  Chain chain{};
+  successor.begin();
+  REQUIRE(successor.look_ahead(&chain, 1) == 1);
+  chain.written = 5;
+  successor.complete(&chain, 1);
   REQUIRE(pair.driver.used_entries() == 1);
   REQUIRE(pair.driver.take_used(cookie, written));
   CHECK(cookie == 99);

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// The receiver's side of a burst: buffers out of the chains of a receive queue, frames copied into them, and the chains given
+// back. Nothing is visible to the driver before complete(), so it never sees a part of a frame.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/cpu.h"
+#include "switch/copy.h"
+#include "switch/frame.h"
+#include "virtio/net_header.h"
+
+namespace usvhost {
+
+/** Most buffers that one frame may take: 64 KiB in buffers of 512 bytes. A frame that needs more is too large for its receiver. */
+inline constexpr uint32_t kMaxMerged = 128;
+
+template <class Header, class Queue>
+class ReceiveBurst {
+ public:
+  /** `mergeable`: VIRTIO_NET_F_MRG_RXBUF was negotiated, so that a frame may take several buffers (virtio 1.2, 5.1.6.4). */
+  ReceiveBurst(Queue& queue, const RegionTable& memory, Scratch& scratch, bool mergeable)
+      : queue_(queue), memory_(memory), scratch_(scratch), mark_(scratch.mark()), mergeable_(mergeable) {
+    queue_.begin();
+  }
+  ~ReceiveBurst() { scratch_.release(mark_); }
+  ReceiveBurst(const ReceiveBurst&) = delete;
+  ReceiveBurst& operator=(const ReceiveBurst&) = delete;
+
+  /**
+   * Finds up to `wanted` more buffers and prefetches them, so that the copies do not wait. Once a buffer cannot be had there are
+   * no more in this burst; those before it are good.
+   */
+  void reserve(uint32_t wanted) {
+    if (exhausted_) return;
+    wanted = std::min(wanted, kMaxTargets - reserved_);
+    uint32_t found = queue_.look_ahead(&chains_[reserved_], wanted);
+    exhausted_ = found < wanted;
+    for (; found != 0; found--, reserved_++) {
+      if (reserve_one(chains_[reserved_], targets_[reserved_])) continue;
+      exhausted_ = true;
+      return;
+    }
+  }
+
+  enum class Result : uint8_t { kDelivered, kTooSmall, kNoBuffer };
+
+  /** Copies one frame into the next buffer, or the next few. A buffer that is too small stays for a frame that fits. */
+  Result deliver(const Frame& frame) {
+    if (taken_ == reserved_) [[unlikely]] {
+      if (mergeable_) reserve(1);
+      if (taken_ == reserved_) return Result::kNoBuffer;
+    }
+    const Target& target = targets_[taken_];
+    uint64_t bytes = uint64_t{Header::kBytes} + frame.length;
+    if (target.capacity < bytes) [[unlikely]]
+      return mergeable_ ? deliver_merged(frame, bytes) : Result::kTooSmall;
+    if (target.piece_count == 0 && frame.segment_count == 1) [[likely]] {
+      Header::write(target.buffer);
+      copy_bytes(target.buffer + Header::kBytes, frame.segments->data, frame.length);
+    } else {
+      GatherCursor from(frame.segments);
+      write_first(target, 1, from, frame.length);
+    }
+    chains_[taken_++].written = static_cast<uint32_t>(bytes);
+    return Result::kDelivered;
+  }
+
+  /** Whether complete() has anything to give back; it always has when a frame was delivered. */
+  bool any() const { return taken_ != 0; }
+  /** Makes what was delivered visible, all at once: the driver may be reading entries of the same cache lines. */
+  void complete() { queue_.complete(chains_, taken_); }
+
+ private:
+  struct Target {
+    uint8_t* buffer;
+    uint32_t capacity;
+    uint32_t piece_count;  // 0: `buffer` is all of it
+    BufferPiece* pieces;
+  };
+  static constexpr uint32_t kMaxTargets = 2 * kBurst + kMaxMerged;
+
+  bool reserve_one(Chain& chain, Target& target) {
+    vring_desc descriptor;
+    if (!queue_.take(chain, descriptor)) return false;
+    if (descriptor.flags == VRING_DESC_F_WRITE && descriptor.len != 0) [[likely]] {
+      uint8_t* data = memory_.translate(descriptor.addr, descriptor.len);
+      if (data != nullptr) [[likely]] {
+        target = {data, descriptor.len, 0, nullptr};
+        // The header is rarely changed, the frame always.
+        prefetch_read(data);
+        prefetch_write(data + Header::kBytes);
+        return true;
+      }
+    }
+    if (!scratch_.has_room()) return false;
+    PieceList pieces{scratch_.free()};
+    if (!queue_.template walk<Direction::kWritable>(chain, descriptor, memory_, pieces)) return false;
+    scratch_.take(pieces.count);
+    target = {nullptr, static_cast<uint32_t>(std::min<uint64_t>(pieces.total, UINT32_MAX)), pieces.count, pieces.out};
+    return true;
+  }
+
+  /** In the middle of a burst of frames that take many buffers each: gives back those that are full. */
+  void make_room() {
+    complete();
+    reserved_ -= taken_;
+    std::memmove(chains_, chains_ + taken_, reserved_ * sizeof *chains_);
+    std::memmove(targets_, targets_ + taken_, reserved_ * sizeof *targets_);
+    taken_ = 0;
+  }
+
+  /** A frame that is longer than the next buffer: as many buffers as it takes, or none. */
+  Result deliver_merged(const Frame& frame, uint64_t bytes) {
+    // num_buffers must lie in the first one; a driver that posts less breaks 5.1.6.3.1 and only keeps its own frames away.
+    if (targets_[taken_].capacity < Header::kBytes) return Result::kTooSmall;
+    if (taken_ > kBurst) make_room();
+    uint64_t room = 0;
+    uint32_t count = 0;
+    while (room < bytes) {
+      if (count == kMaxMerged) return Result::kTooSmall;
+      if (taken_ + count == reserved_) {
+        // As many as it takes when the others are as large as the first one.
+        uint64_t more = (bytes - room) / targets_[taken_].capacity + 1;
+        reserve(static_cast<uint32_t>(std::min<uint64_t>(more, kMaxMerged - count)));
+        if (taken_ + count == reserved_) return Result::kNoBuffer;
+      }
+      room += targets_[taken_ + count++].capacity;
+    }
+    GatherCursor from(frame.segments);
+    uint32_t left = frame.length;
+    for (uint32_t i = 0; i < count; i++) {
+      const Target& target = targets_[taken_ + i];
+      uint32_t skip = i == 0 ? Header::kBytes : 0;
+      uint32_t part = std::min(target.capacity - skip, left);
+      if (i == 0) {
+        write_first(target, static_cast<uint16_t>(count), from, part);
+      } else {
+        write_pieces(target, 0, from, part);
+      }
+      chains_[taken_ + i].written = skip + part;
+      left -= part;
+    }
+    taken_ += count;
+    return Result::kDelivered;
+  }
+
+  /** The header, wherever the buffer is cut, and `length` bytes behind it. */
+  static void write_first(const Target& target, uint16_t buffers, GatherCursor& from, uint32_t length) {
+    if (target.piece_count == 0) {
+      Header::write(target.buffer, buffers);
+    } else {
+      uint8_t header[Header::kBytes] = {};
+      Header::write(header, buffers);
+      scatter(target.pieces, 0, header, Header::kBytes);
+    }
+    write_pieces(target, Header::kBytes, from, length);
+  }
+  static void write_pieces(const Target& target, uint32_t skip, GatherCursor& from, uint32_t length) {
+    BufferPiece whole{target.buffer, target.capacity};
+    const BufferPiece* to = target.piece_count == 0 ? &whole : target.pieces;
+    while (length != 0) {
+      while (skip >= to->length) skip -= (to++)->length;
+      uint32_t part = std::min(length, to->length - skip);
+      from.copy(to->data + skip, part);
+      skip += part;
+      length -= part;
+    }
+  }
+
+  Queue& queue_;
+  const RegionTable& memory_;
+  Scratch& scratch_;
+  uint32_t mark_;
+  uint32_t reserved_ = 0;
+  uint32_t taken_ = 0;
+  bool mergeable_;
+  bool exhausted_ = false;
+  Chain chains_[kMaxTargets];
+  Target targets_[kMaxTargets];
+};
+
+}  // namespace usvhost

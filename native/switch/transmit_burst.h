@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sender's side of a burst: frames out of the chains of a transmit queue, and the chains given back.
+#pragma once
+
+#include <algorithm>
+
+#include "base/cpu.h"
+#include "switch/frame.h"
+#include "virtio/net_header.h"
+
+namespace usvhost {
+
+/** Cuts the header off the front, wherever it is cut itself. `total` is at least its length. */
+inline void skip_header(Frame& frame, uint32_t skip) {
+  while (skip != 0) {
+    auto* piece = const_cast<BufferPiece*>(frame.segments);
+    uint32_t cut = std::min(skip, piece->length);
+    piece->data += cut;
+    piece->length -= cut;
+    skip -= cut;
+    if (piece->length == 0 && frame.segment_count > 1) {
+      frame.segments++;
+      frame.segment_count--;
+    }
+  }
+}
+
+/** The general case: any number of pieces, the header anywhere across them. False when there is no room or the chain is bad. */
+template <class Header, class Queue>
+bool fetch_chain(Queue& queue, Chain& chain, const vring_desc& first, const RegionTable& memory, Scratch& scratch,
+                 Frame& frame) {
+  if (!scratch.has_room()) return false;
+  PieceList pieces{scratch.free()};
+  if (!queue.template walk<Direction::kReadable>(chain, first, memory, pieces)) return false;
+  scratch.take(pieces.count);
+  frame = {pieces.out, pieces.count, 0, {}};
+  if (pieces.total < Header::kBytes) return true;  // length 0: it is dropped and counted as too short
+  skip_header(frame, Header::kBytes);
+  frame.length = static_cast<uint32_t>(std::min<uint64_t>(pieces.total - Header::kBytes, UINT32_MAX));
+  return true;
+}
+
+/** Translates up to kBurst chains into frames; stops early at a broken one. Returns how many. */
+template <class Header, class Queue>
+uint32_t fetch_burst(Queue& queue, const RegionTable& memory, Scratch& scratch, Frame* frames, Chain* chains) {
+  queue.begin();
+  uint32_t count = queue.look_ahead(chains, kBurst);
+  for (uint32_t i = 0; i < count; i++) {
+    vring_desc descriptor;
+    if (!queue.take(chains[i], descriptor)) return i;
+    Frame& frame = frames[i];
+    if (descriptor.flags == 0 && descriptor.len >= Header::kBytes) [[likely]] {
+      uint8_t* data = memory.translate(descriptor.addr, descriptor.len);
+      if (data != nullptr) [[likely]] {
+        // No offload is negotiated, so the header says nothing and is not even read.
+        frame.single = {data + Header::kBytes, descriptor.len - Header::kBytes};
+        frame.segments = &frame.single;
+        frame.segment_count = 1;
+        frame.length = frame.single.length;
+        prefetch_read(frame.single.data);
+        continue;
+      }
+    }
+    if (!fetch_chain<Header>(queue, chains[i], descriptor, memory, scratch, frame)) return i;
+  }
+  return count;
+}
+
+}  // namespace usvhost
