@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The classic loop: one source program with two virtio-user ports sends each frame that comes in at one port out at the
-// other one; a switch on a core of its own carries them back. The same source for both switches: ours, and DPDK's vhost in
-// io mode, which knows no addresses. The number is frames per second and direction, counted by the source.
+// other one; a switch on a core of its own carries them back. The same source for all switches: ours, DPDK's vhost in
+// io mode, which knows no addresses, and Open vSwitch with the action NORMAL, which learns them as ours does. The number is frames
+// per second and direction, counted by the source.
 
 import { join } from 'node:path';
 import { usvFailure } from '../../lib/errors.ts';
+import { RunningOvs } from '../../test/support/ovs.ts';
 import { type PrivateDirectory, privateDirectory } from '../../test/support/private-directory.ts';
 import { RunningSwitch } from '../../test/support/running.ts';
 import { Testpmd } from '../../test/support/testpmd.ts';
@@ -32,16 +34,16 @@ interface Loop {
 async function circulate(
   context: RunContext,
   loop: Loop,
-  options: { readonly paths: readonly [string, string]; readonly undo: Undo },
+  options: { readonly paths: readonly [string, string]; readonly listens?: boolean; readonly undo: Undo },
 ): Promise<Values> {
   const { size, ringSize } = loop;
   const [first, second] = macs;
-  const [firstPath, secondPath] = options.paths;
+  const devargs = options.listens === true ? ['server=1'] : [];
   const source = await Testpmd.start({
-    ports: [
-      { kind: 'virtio-user', path: firstPath, mac: first, queueSize: ringSize },
-      { kind: 'virtio-user', path: secondPath, mac: second, queueSize: ringSize },
-    ],
+    ports: options.paths.map((path, index) => ({
+      ...({ kind: 'virtio-user', path, mac: macs[index] ?? first, queueSize: ringSize } as const),
+      devargs,
+    })),
     forward: 'io',
     cpu: context.secondCpu,
     hugepages: context.hugepages,
@@ -109,17 +111,38 @@ function theirs(loop: Loop): Candidate {
   };
 }
 
+/** Open vSwitch connects: its own listening ports are deprecated. */
+function openVswitch(loop: Loop): Candidate {
+  return {
+    name: 'ovs-normal',
+    needs: ['dpdk-testpmd', 'ovs-vswitchd-dpdk', 'unshare'],
+    run: run(async (context, directory, undo) => {
+      const busy = { cpu: context.firstCpu, hugepages: context.hugepages };
+      const ovs = await RunningOvs.start(directory.path, { busy });
+      undo(() => ovs.close());
+      const paths = ['first', 'second'].map((name) => join(directory.path, `${name}.sock`));
+      const [first = '', second = ''] = paths;
+      for (const [index, path] of paths.entries()) {
+        const options = ['type=dpdkvhostuserclient', `options:vhost-server-path=${path}`];
+        const port = `loop${index}`;
+        await ovs.ctl('add-port', 'br-usvhost', port, '--', 'set', 'Interface', port, ...options);
+      }
+      return circulate(context, loop, { paths: [first, second], listens: true, undo });
+    }),
+  };
+}
+
 function caseOf(loop: Loop): BenchCase {
   return {
     name: 'switch-loop',
     params: { size: loop.size, ring: 'split', queueSize: loop.ringSize },
     metrics: [{ name: '', unit: 'Mpps', better: 'higher' }],
-    candidates: [ours(loop), theirs(loop)],
+    candidates: [ours(loop), theirs(loop), openVswitch(loop)],
   };
 }
 
 export const switchLoop: CaseGroup = {
   name: 'switch-loop',
-  about: "our switch beside DPDK's vhost in io mode, frames circulating through each",
+  about: "our switch beside DPDK's vhost in io mode and Open vSwitch, frames circulating through each",
   cases: ringSizes.flatMap((ringSize) => [64, 1500].map((size) => caseOf({ size, ringSize }))),
 };

@@ -21,27 +21,41 @@ const run = promisify(execFile);
 const startMillis = 60_000;
 let serial = 0;
 
+/** For a benchmark: a data thread that polls without pause. */
+interface BusyOvs {
+  /** Of the data thread. */
+  readonly cpu: number;
+  readonly hugepages: boolean;
+}
+
+interface OvsOptions {
+  /** A command that runs another one in a network namespace of the test's. */
+  readonly enter?: readonly string[];
+  readonly busy?: BusyOvs;
+}
+
 export class RunningOvs {
   readonly database: string;
   readonly #directory: string;
   readonly #enter: readonly string[];
+  readonly #busy: BusyOvs | undefined;
   readonly #prefix = `usv-ovs-${process.pid}-${serial++}`;
   #server: ChildProcess | undefined;
   #vswitchd: ChildProcess | undefined;
 
-  /** `enter`: a command that runs another one in a network namespace of the test's. */
-  constructor(directory: string, enter: readonly string[] = ownNetwork()) {
+  constructor(directory: string, { enter = ownNetwork(), busy }: OvsOptions = {}) {
     this.#directory = directory;
     this.#enter = enter;
+    this.#busy = busy;
     this.database = join(directory, 'db.sock');
   }
 
   /** Both programs, with a bridge. */
   static async start(
     directory: string,
-    options: { enter?: readonly string[]; bridge?: string } = {},
+    options: OvsOptions & { readonly bridge?: string } = {},
   ): Promise<RunningOvs> {
-    const ovs = new RunningOvs(directory, options.enter);
+    const ovs = new RunningOvs(directory, options);
     try {
       await ovs.startServer();
       await ovs.startVswitchd();
@@ -75,12 +89,14 @@ export class RunningOvs {
 
   /** `dpdkInit`: value of dpdk-init. */
   async configure(dpdkInit: string): Promise<void> {
-    const eal = `--no-huge --legacy-mem -m 1024 --no-pci --no-telemetry --file-prefix=${this.#prefix}`;
-    const cpu = allowedCpus().at(-1) ?? 0;
+    const { cpu = allowedCpus().at(-1) ?? 0, hugepages = false } = this.#busy ?? {};
+    const memory = hugepages ? '--in-memory' : `--no-huge --legacy-mem --file-prefix=${this.#prefix}`;
+    const eal = `${memory} -m 1024 --no-pci --no-telemetry`;
     await this.ctl(
       '--no-wait',
       ...['init', '--', 'set', 'Open_vSwitch', '.', `other_config:dpdk-init=${dpdkInit}`],
-      ...[`other_config:dpdk-extra="${eal}"`, 'other_config:pmd-maxsleep=500'],
+      `other_config:dpdk-extra="${eal}"`,
+      ...(this.#busy === undefined ? ['other_config:pmd-maxsleep=500'] : []),
       // The memory that all ports share would not fit; a port's own is a tenth of that.
       'other_config:per-port-memory=true',
       `other_config:pmd-cpu-mask=0x${(1n << BigInt(cpu)).toString(16)}`,

@@ -29,11 +29,25 @@ export interface VhostPort {
   readonly client?: boolean;
 }
 
+/** A tap device that testpmd makes where it runs. */
+export interface TapPort {
+  readonly kind: 'tap';
+  /** Name of the interface. */
+  readonly device: string;
+  readonly mac: string;
+}
+
+type TestpmdPort = VirtioUserPort | VhostPort | TapPort;
+
 export interface TestpmdOptions {
-  readonly ports: readonly (VirtioUserPort | VhostPort)[];
+  readonly ports: readonly TestpmdPort[];
+  /** A command that runs another one where testpmd is to run. */
+  readonly enter?: readonly string[];
   readonly forward: 'io' | 'macswap' | 'rxonly' | 'txonly';
   /** CPU of the data thread. Default: the last one that may be used. */
   readonly cpu?: number;
+  /** Both threads run where the scheduler puts them. Default: pinned. */
+  readonly cpus?: 'any';
   /** CPU of the thread that reads commands; default: that of the data thread. */
   readonly mainCpu?: number;
   /** Default: ordinary pages, which every machine has. */
@@ -57,7 +71,8 @@ const stopMillis = 5_000;
 const memoryMegabytes = 256;
 let serial = 0;
 
-function deviceArguments(port: VirtioUserPort | VhostPort, index: number): string {
+function deviceArguments(port: TestpmdPort, index: number): string {
+  if (port.kind === 'tap') return `net_tap${index},iface=${port.device},mac=${port.mac}`;
   if (port.kind === 'vhost') {
     return `net_vhost${index},iface=${port.path},queues=1,client=${port.client === true ? 1 : 0}`;
   }
@@ -75,9 +90,11 @@ function testpmdCommand(options: TestpmdOptions, prefix: string): string[] {
     options.hugepages === true
       ? ['--in-memory', '--single-file-segments']
       : ['--no-huge', `--file-prefix=${prefix}`];
+  const all = `(${allowedCpus().join(',')})`;
+  const lcores = options.cpus === 'any' ? `0@${all},1@${all}` : `0@${mainCpu},1@${cpu}`;
   return [
     'dpdk-testpmd',
-    ...[`--lcores=0@${mainCpu},1@${cpu}`, '--no-pci', '--no-telemetry', '-m', String(memoryMegabytes)],
+    ...[`--lcores=${lcores}`, '--no-pci', '--no-telemetry', '-m', String(memoryMegabytes)],
     ...memory,
     ...options.ports.map((port, index) => `--vdev=${deviceArguments(port, index)}`),
     '--',
@@ -122,8 +139,9 @@ export class Testpmd {
   static async start(options: TestpmdOptions): Promise<Testpmd> {
     const prefix = `usv-${process.pid}-${serial++}`;
     // stdbuf: a C library buffers whole blocks into a pipe, and answers would come at the end only.
-    const argv = ['-oL', ...testpmdCommand(options, prefix)];
-    const testpmd = new Testpmd(spawn('stdbuf', argv, { stdio: ['pipe', 'pipe', 'pipe'] }), prefix);
+    const argv = [...(options.enter ?? []), 'stdbuf', '-oL', ...testpmdCommand(options, prefix)];
+    const [program = '', ...args] = argv;
+    const testpmd = new Testpmd(spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] }), prefix);
     try {
       await testpmd.#prompted(startMillis);
       return testpmd;

@@ -25,7 +25,7 @@ async function startOvs(onUndo: OnUndo): Promise<RunningOvs> {
   onUndo(async () => rmSync(directory, { recursive: true }));
   await run(inside(['sh', '-c', `mkdir ${place} && mount --bind ${directory} ${place}`]));
   onUndo(async () => run(inside(['sh', '-c', `umount ${place} && rmdir ${place}`])));
-  const ovs = new RunningOvs(directory, inside([]));
+  const ovs = new RunningOvs(directory, { enter: inside([]) });
   onUndo(async () => ovs.close());
   // Those of the node: what entered it for them ends by itself then.
   const kill = `cat ${directory}/server.pid ${directory}/vswitchd.pid | xargs -r kill -KILL`;
