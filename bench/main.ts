@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `npm run bench -- [CASE…] [--json] [--list] [--seconds N] [--rounds N]`: measures and prints a table, or with --json
-// one JSON document as its last line. Progress goes to standard error.
+// `npm run bench -- [CASE…] [--json] [--list] [--seconds N] [--rounds N] [--plot FILE]`: measures and prints a table, or with --json
+// one JSON document as its last line; --plot writes the same as an SVG. Progress goes to standard error.
 
+import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { usvError } from '../lib/errors.ts';
@@ -14,15 +15,17 @@ import { cni } from './cases/cni.ts';
 import { driverToVhost } from './cases/driver-to-vhost.ts';
 import { handler } from './cases/handler.ts';
 import { idle } from './cases/idle.ts';
+import { manyPorts } from './cases/many-ports.ts';
 import { pods } from './cases/pods.ts';
 import { switchLoop } from './cases/switch-loop.ts';
 import { tcp } from './cases/tcp.ts';
 import type { BenchDocument } from './document.ts';
 import { describeMachine, reserveHugepages } from './machine.ts';
+import { plotOf } from './plot.ts';
 import { benchTable } from './report.ts';
 import { runCases } from './runner.ts';
 
-const groups: readonly CaseGroup[] = [driverToVhost, switchLoop, handler, idle, tcp, cni, pods];
+const groups: readonly CaseGroup[] = [driverToVhost, switchLoop, manyPorts, handler, idle, tcp, cni, pods];
 /** A source with 256 MB, beside Open vSwitch, which takes more than the 1024 MB it begins with. */
 const hugepageBytes = (256 + 1536) * 2 ** 20;
 const interrupted = 130;
@@ -35,6 +38,8 @@ interface Request {
   readonly list: boolean;
   readonly seconds: number;
   readonly rounds: number;
+  /** File for the picture. */
+  readonly plot: string | undefined;
 }
 
 function positive(text: string, flag: string): number {
@@ -50,6 +55,7 @@ export function parseRequest(args: readonly string[]): Request {
     list: { type: 'boolean', default: false },
     seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '5' },
+    plot: { type: 'string' },
   } as const;
   const { values, positionals } = readArguments(() =>
     parseArgs({ args: [...args], options, allowPositionals: true }),
@@ -71,6 +77,7 @@ export function parseRequest(args: readonly string[]): Request {
     list: values.list,
     seconds: positive(values.seconds, '--seconds'),
     rounds,
+    plot: values.plot,
   };
 }
 
@@ -128,6 +135,7 @@ if (import.meta.main) {
     }
     const document = await bench(request);
     if (document === undefined) return interrupted;
+    if (request.plot !== undefined) writeFileSync(request.plot, plotOf(document));
     process.stdout.write(request.json ? `${JSON.stringify(document)}\n` : benchTable(document));
     return 0;
   });

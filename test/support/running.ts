@@ -53,14 +53,14 @@ export class RunningSwitch {
   readonly #directory: string;
   readonly #events = new EventEmitter<{ event: [SwitchEvent] }>();
 
-  /** `directory` takes sockets and statistics; `cpu`: not pinned unless given. */
-  constructor(options: { readonly directory: string; readonly cpu?: number }) {
+  /** `directory` takes sockets and statistics; `cpu`: not pinned unless given; `maxPorts`: default 8. */
+  constructor(options: { readonly directory: string; readonly cpu?: number; readonly maxPorts?: number }) {
     this.#directory = options.directory;
     this.#native = new NativeSwitch(
       {
         cpus: options.cpu === undefined ? [] : [options.cpu],
         statsFile: join(options.directory, 'stats'),
-        maxPorts: 8,
+        maxPorts: options.maxPorts ?? 8,
         macTableSize: 1024,
         macAgeSeconds: 300,
         idleMicros: 50,

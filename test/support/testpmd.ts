@@ -178,6 +178,11 @@ export class Testpmd {
     await this.command(bursts === 0 ? 'start' : `start tx_first ${bursts}`);
   }
 
+  /** Bytes of the frames that `start tx_first` and txonly make from now on. */
+  async setFrameSize(bytes: number): Promise<void> {
+    await this.command(`set txpkts ${bytes}`);
+  }
+
   /** Stops forwarding and returns what it has done since its start, a row for each port. */
   async stopForwarding(): Promise<TestpmdStats[]> {
     return parseForwardStats(await this.command('stop'));
