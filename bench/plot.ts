@@ -19,8 +19,8 @@ const gap = 12;
 /** Ours and the others, seen on white and on black. */
 const colours = { ours: '#2f81f7', peer: '#8b949e', line: '#d29922', words: '#7d8590' };
 
-function escaped(text: string): string {
-  return text.replace(/[&<>"]/g, (sign) => `&#${sign.codePointAt(0)};`);
+function escaped(words: string): string {
+  return words.replace(/[&<>"]/g, (sign) => `&#${sign.codePointAt(0)};`);
 }
 
 function text(x: number, y: number, words: string, more = ''): string {
