@@ -5,11 +5,12 @@
 
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { findGuestKernel } from './guest-kernel.ts';
 
 interface Peer {
   /** Debian package. */
   readonly package?: string;
-  /** Where Debian has none that is new enough: what to install instead. `npm run setup` leaves it alone. */
+  /** What to do instead where no package is to be installed. */
   readonly elsewhere?: string;
   readonly present: () => boolean;
 }
@@ -68,6 +69,11 @@ export const peers = {
     ...file('/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk'),
   },
   openssl: { package: 'openssl', ...program('openssl') },
+  'qemu-system-x86_64': { package: 'qemu-system-x86', ...program('qemu-system-x86_64') },
+  'a kernel for guests': {
+    elsewhere: 'npm run setup on an x86-64 Debian, which downloads one',
+    present: () => findGuestKernel() !== undefined,
+  },
   root: { elsewhere: 'the rights of root', present: () => process.getuid?.() === 0 },
   'control groups of version 1': {
     elsewhere: 'a kernel that has them mounted, also beside version 2',

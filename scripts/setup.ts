@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Installs the compiler, CMake and every program that tests run against, by apt-get: `setup.ts [--yes]`. Where there is no
-// apt-get it prints the packages, to be found under that machine's names.
+// Installs the compiler, CMake and every program that tests run against, by apt-get: `setup.ts [--yes]`, and downloads the
+// kernel that their guests run. Where there is no apt-get it prints the packages, to be found under that machine's names.
 
 import { parseArgs } from 'node:util';
+import { fetchGuestKernel } from './guest-kernel.ts';
 import { main, run } from './main.ts';
 import { findProgram, packages } from './packages.ts';
 
@@ -24,5 +25,7 @@ await main(async () => {
     const { code } = await run(program, args, { inherit: true });
     if (code !== 0) return code;
   }
+  const fetched = await fetchGuestKernel();
+  process.stdout.write(fetched ? 'The kernel for guests is in the cache.\n' : 'No kernel for guests here.\n');
   return 0;
 });

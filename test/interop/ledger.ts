@@ -67,9 +67,12 @@ export function restartedPortStation(ours: RunningSwitch, port: string, testpmd:
   };
 }
 
-export interface Account {
+interface Count {
   readonly sent: number;
   readonly received: number;
+}
+
+export interface Account extends Count {
   /** Only those that are not 0. */
   readonly losses: Losses;
 }
@@ -92,11 +95,11 @@ export class Ledger {
   }
 
   /** Waits until the frames under way have arrived or are counted as lost, and nothing moves. @throws UsvhostError when they never balance */
-  async balanced(count: () => { readonly sent: number; readonly received: number }): Promise<Account> {
+  async balanced(count: () => Count | Promise<Count>): Promise<Account> {
     const look = async (): Promise<Account> => {
       const now = Object.entries(await all(this.#stations));
       const losses = now.map(([name, value]) => [name, value - (this.#opened[name] ?? 0)] as const);
-      return { ...count(), losses: Object.fromEntries(losses.filter(([, value]) => value !== 0)) };
+      return { ...(await count()), losses: Object.fromEntries(losses.filter(([, value]) => value !== 0)) };
     };
     const sum = (losses: Losses): number => Object.values(losses).reduce((total, value) => total + value, 0);
     // What a station names by a difference may still be under way, so a balance counts once it has stood for a while.

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A real Linux guest's virtio-net at our switch, and another kernel at its other port: guest → switch → our driver → tap and
+// back, for each way in which the two sides find each other.
+
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { groupNeeds } from '../support/need.ts';
+import { type GuestAccount, type GuestKind, GuestStory } from './guest/story.ts';
+import { iperf3, ping, streams } from './guest/transfers.ts';
+import { printedRows } from './ledger.ts';
+
+const row = printedRows();
+const timeout = 180_000;
+
+interface GuestMode {
+  readonly name: string;
+  readonly kind: GuestKind;
+  /** Of those that change how rings are used: what the guest has agreed upon with us. */
+  readonly features: readonly string[];
+  /** Stories besides plain traffic. */
+  readonly stories: readonly ('bind' | 'boot' | 'kill')[];
+}
+
+const ringFeatures = ['MRG_RXBUF', 'INDIRECT_DESC', 'EVENT_IDX'];
+
+const modes: readonly GuestMode[] = [
+  { name: 'split', kind: {}, features: ringFeatures, stories: ['bind', 'boot', 'kill'] },
+  {
+    name: 'split, QEMU as server',
+    kind: { server: true },
+    features: ringFeatures,
+    stories: ['bind', 'kill'],
+  },
+  {
+    name: 'split, plain',
+    kind: { properties: ['mrg_rxbuf=off', 'indirect_desc=off', 'event_idx=off'] },
+    features: [],
+    stories: ['bind'],
+  },
+];
+
+for (const { name, kind, features, stories } of modes) {
+  groupNeeds(
+    ...([
+      'qemu-system-x86_64',
+      'a kernel for guests',
+      'busybox',
+      'iperf3',
+      'ip',
+      'unshare',
+      'nsenter',
+    ] as const),
+  )(`guest, ${name}`, () => {
+    let stage: GuestStory;
+    const undo: (() => Promise<void>)[] = [];
+
+    beforeAll(async () => {
+      stage = await GuestStory.start(kind);
+      undo.push(() => stage.close());
+    }, timeout);
+
+    afterAll(async () => {
+      for (const step of undo) await step();
+    }, timeout);
+
+    async function whole(what: string, act: () => Promise<number | void>): Promise<GuestAccount> {
+      const account = await stage.account(act);
+      row(`guest ${name}, ${what}`, account);
+      expect(account.corrupted).toBe(0);
+      return account;
+    }
+
+    function story(which: GuestMode['stories'][number], title: string, act: () => Promise<void>): void {
+      if (stories.includes(which)) test(title, act, timeout);
+    }
+
+    test('negotiates what the mode says', async () => {
+      const found = await stage.features();
+      for (const side of [found.guest, found.switch]) {
+        expect(side).toContain('VERSION_1');
+        expect(side.filter((feature) => ringFeatures.includes(feature))).toEqual(features);
+      }
+    });
+
+    test('ping of every size', () => whole('ping', () => ping(stage)), timeout);
+    test('streams', () => whole('TCP content', () => streams(stage)), timeout);
+    test('iperf3', () => whole('iperf3', () => iperf3(stage)), timeout);
+
+    story('bind', 'the driver is unbound and bound again', async () => {
+      const at = '/sys/bus/virtio/drivers/virtio_net';
+      await stage.guest.run(`for device in ${at}/virtio*; do echo "\${device##*/}" >/tmp/device; done`);
+      await stage.guest.run(`cat /tmp/device >${at}/unbind && cat /tmp/device >${at}/bind`);
+      await stage.connected();
+      await whole('driver unbound and bound', () => ping(stage));
+    });
+
+    story('boot', 'the guest boots again', async () => {
+      await stage.guest.reboot();
+      await stage.connected();
+      await whole('booted again', () => ping(stage));
+    });
+
+    story('kill', 'the switch is killed and started again', async () => {
+      await stage.switch.kill();
+      await stage.switch.startAgain();
+      await stage.addPorts();
+      await stage.connected();
+      await whole('switch killed and back', () => streams(stage));
+    });
+  });
+}
