@@ -1,161 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes become the rings of two pods: descriptors, avail entries, indices and frames. The forwarder then moves what it can.
-// Buffers lie in a mapping that ends where the region ends, so that one byte too far is seen.
-#include <fcntl.h>
-#include <sys/mman.h>
-
-#include <cstdlib>
-#include <memory>
-
-#include "fuzz/input.h"
-#include "memory/fault_guard.h"
-#include "switch/forwarder.h"
+// chains.h with split rings.
+#include "fuzz/chains.h"
 #include "virtio/split_driver.h"
 
 namespace usvhost::fuzz {
 namespace {
 
-constexpr uint16_t kSize = 16;
-constexpr uint64_t kMemory = 4 * 4096;
-constexpr uint64_t kBuffers = 2 * 4096;  // behind the rings
-constexpr uint64_t kAddress = 0x100000;
-
-void expect(bool condition) {
-  if (!condition) abort();
-}
-
-struct Pod {
-  Pod(PortTable& table, uint16_t index) {
-    file.reset(memfd_create("fuzz", MFD_CLOEXEC));
-    expect(ftruncate(file.get(), kMemory) == 0);
-    RegionClaim claim{kAddress, kMemory, kAddress, 0};
-    Fd files[1];
-    files[0].reset(fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
-    expect(memory.map({&claim, 1}, files).ok());
-    base = memory.translate(kAddress, kMemory);
-    runtime.index = index;
-    runtime.max_frame = 1518;
-    runtime.memory = &memory;
-    runtime.transmit = &queues[0];
-    runtime.receive = &queues[1];
-    runtime.transmit_enabled = runtime.receive_enabled = true;
-    runtime.counters = &counters;
-    table.publish(index, &runtime);
+struct SplitChains {
+  void reset(uint8_t* memory, uint16_t start) {
+    SplitDriverQueue layout;
+    layout.attach(memory, kSize);
+    ring = layout.ring();
+    ring.avail->idx = ring.used->idx = start;
   }
-
-  /** Starts with empty rings at `index`, zero buffers and no error. */
-  void reset(uint16_t index, uint64_t features) {
-    memset(base, 0, kMemory);
-    for (int i = 0; i < 2; i++) {
-      SplitDriverQueue layout;
-      layout.attach(base + i * 1024, kSize);
-      rings[i] = layout.ring();
-      queues[i].attach(rings[i], index, features);
-      rings[i].avail->idx = rings[i].used->idx = index;
-    }
-    runtime.broken.store(RingError::kNone);
-    counters = {};
+  void attach(DeviceQueue& queue, uint16_t start, uint64_t features) const { queue.attach(ring, start, features); }
+  void describe(uint8_t slot, const vring_desc& descriptor) { ring.desc[slot] = descriptor; }
+  void offer(Input& input) {
+    ring.avail->ring[ring.avail->idx % kSize] = static_cast<uint16_t>(input.byte() % (kSize + 1));
+    ring.avail->idx++;
   }
+  void jump(Input& input) { ring.avail->idx = static_cast<uint16_t>(ring.avail->idx + input.byte() % 32); }
+  void check(const DeviceQueue& queue) const { expect(load_once(&ring.used->idx) == queue.base()); }
+  static void write_entry(uint8_t* to, const vring_desc& entry) { memcpy(to, &entry, sizeof entry); }
 
-  void describe(Input& input, int which) {
-    vring_desc descriptor{};
-    uint16_t slot = input.byte() % kSize;
-    uint8_t shape = input.byte();
-    descriptor.addr = kAddress + kBuffers + input.number<uint16_t>() % (kMemory - kBuffers);
-    descriptor.len = input.number<uint16_t>() % 2048;
-    if ((shape & 0x10) != 0) descriptor.addr = kAddress + kMemory - descriptor.len;  // ends with the region
-    if ((shape & 0x20) != 0) descriptor.len += 1;
-    if ((shape & 0xc0) == 0xc0) input.bytes(reinterpret_cast<uint8_t*>(&descriptor), sizeof descriptor);
-    // Mostly the direction that belongs to the ring.
-    descriptor.flags = static_cast<uint16_t>((shape & 0xc) == 0xc ? shape & 7 : (shape & 1) | (which == 1 ? 2 : 0));
-    descriptor.next = static_cast<uint16_t>(input.byte() % (kSize + 1));
-    rings[which].desc[slot] = descriptor;
-  }
-  void offer(Input& input, int which) {
-    vring_avail* avail = rings[which].avail;
-    avail->ring[avail->idx % kSize] = static_cast<uint16_t>(input.byte() % (kSize + 1));
-    avail->idx++;
-  }
-  uint64_t sum(bool tx, bool drops) const {
-    uint64_t sum = 0;
-    for (const CounterName& entry : kCounterNames) {
-      bool is_drop = strstr(entry.name, "drop") != nullptr;
-      if ((strncmp(entry.name, "tx", 2) == 0) == tx && is_drop == drops && strstr(entry.name, "bytes") == nullptr) {
-        sum += counters.get(entry.counter);
-      }
-    }
-    return sum;
-  }
-
-  Fd file;
-  RegionTable memory;
-  uint8_t* base = nullptr;
-  SplitRing rings[2];
-  DeviceQueue queues[2];
-  CounterBlock counters{};
-  PortRuntime runtime;
-};
-
-struct Bench {
-  Bench() : table(2), first(table, 0), second(table, 1) { table.set_end(2); }
-
-  void run(Input input) {
-    network = std::make_unique<Network>(64, 300, 2);
-    Forwarder forwarder(table);
-    Pod* pods[] = {&first, &second};
-    uint16_t start = input.number<uint16_t>();
-    for (Pod* pod : pods) {
-      uint8_t wanted = input.byte();
-      uint64_t features = 0;
-      if ((wanted & 1) != 0) features |= feature_bit(VIRTIO_RING_F_INDIRECT_DESC);
-      if ((wanted & 2) != 0) features |= feature_bit(VIRTIO_RING_F_EVENT_IDX);
-      pod->runtime.mergeable = (wanted & 4) != 0;
-      pod->reset(start, features);
-      pod->runtime.network = network.get();
-    }
-    uint64_t taken = 0;
-    for (int step = 0; step < 400 && !input.empty(); step++) {
-      uint8_t what = input.byte();
-      Pod& pod = *pods[what & 1];
-      int which = what >> 1 & 1;
-      switch (what >> 2 & 7) {
-        case 0:
-        case 1: pod.describe(input, which); break;
-        case 2:
-        case 3: pod.offer(input, which); break;
-        case 4: input.bytes(pod.base + kBuffers + input.number<uint16_t>() % (kMemory - kBuffers - 32), 32); break;
-        case 5:
-          pod.rings[which].avail->idx = static_cast<uint16_t>(pod.rings[which].avail->idx + input.byte() % 32);
-          break;
-        default:
-          if (pod.runtime.broken.load() != RingError::kNone) break;
-          uint16_t used = load_once(&pod.rings[0].used->idx);
-          uint32_t moved = forwarder.forward(pod.runtime, 1);
-          taken += moved;
-          expect(moved <= kBurst);
-          bool own_index = used == static_cast<uint16_t>(pod.queues[0].base() - moved);
-          expect(!own_index || moved == 0 || load_once(&pod.rings[0].used->idx) == pod.queues[0].base());
-      }
-    }
-    // Every frame that was taken is counted once as sent, and dropped or flooded at most once per receiver.
-    expect(first.counters.get(Counter::tx_packets) + second.counters.get(Counter::tx_packets) == taken);
-    uint64_t received = first.sum(false, false) + second.sum(false, false);
-    uint64_t dropped =
-        first.sum(true, true) + second.sum(true, true) + first.sum(false, true) + second.sum(false, true);
-    expect(received + dropped == taken);  // two ports: a flood has exactly one receiver
-  }
-
-  PortTable table;
-  std::unique_ptr<Network> network;
-  Pod first, second;
+  SplitRing ring;
 };
 
 }  // namespace
 }  // namespace usvhost::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  if (!usvhost::FaultGuard::install().ok()) abort();
-  static usvhost::fuzz::Bench bench;
-  bench.run(usvhost::fuzz::Input(data, size));
-  return 0;
+  return usvhost::fuzz::run_chains<usvhost::fuzz::SplitChains>(data, size);
 }

@@ -63,6 +63,9 @@ Status BackEnd::apply(const Message& message, std::vector<Fd>& fds, Reply& reply
     case Request::kSetVringNum: {
       BackEndQueue& queue = queues_[payload.state.index];
       if (queue.started) return wrong_state("SET_VRING_NUM", "while the ring is stopped");
+      if (!valid_size(payload.state.value)) {
+        return failure("USV_MESSAGE", "expected a split ring of a power of two entries, got %u", payload.state.value);
+      }
       queue.size = static_cast<uint16_t>(payload.state.value);
       queue.mapped = false;
       return {};
@@ -70,7 +73,10 @@ Status BackEnd::apply(const Message& message, std::vector<Fd>& fds, Reply& reply
     case Request::kSetVringBase: {
       BackEndQueue& queue = queues_[payload.state.index];
       if (queue.started) return wrong_state("SET_VRING_BASE", "while the ring is stopped");
-      queue.base = static_cast<uint16_t>(payload.state.value);
+      if (!packed() && payload.state.value > UINT16_MAX) {
+        return failure("USV_MESSAGE", "expected a base of a split ring below 65536, got %u", payload.state.value);
+      }
+      queue.base = payload.state.value;
       queue.mapped = queue.stood = false;
       return {};
     }
@@ -190,33 +196,64 @@ Status BackEnd::map_rings() {
   return {};
 }
 
+bool BackEnd::valid_size(uint32_t size) const { return packed() ? valid_packed_size(size) : valid_split_size(size); }
+
 Status BackEnd::map_ring(BackEndQueue& queue) {
-  SplitRing ring;
-  ring.size = queue.size;
-  uint8_t* desc = memory_.translate_user(queue.address.desc, SplitRing::desc_bytes(queue.size));
-  uint8_t* avail = memory_.translate_user(queue.address.avail, SplitRing::avail_bytes(queue.size));
-  uint8_t* used = memory_.translate_user(queue.address.used, SplitRing::used_bytes(queue.size));
-  if (desc == nullptr || avail == nullptr || used == nullptr) {
+  if (!valid_size(queue.size)) {
+    return failure("USV_MESSAGE", "expected ring %u with a size of its kind, got %u", queue.address.index, queue.size);
+  }
+  Status status = packed() ? map_packed(queue) : map_split(queue);
+  if (status.ok()) queue.mapped = queue.stood = true;
+  return status;
+}
+
+/** Translates the three areas of a ring; `Ring` says how long and how aligned they are. */
+template <class Ring>
+Status BackEnd::find_areas(const BackEndQueue& queue, RingAreas& areas) const {
+  areas = {memory_.translate_user(queue.address.desc, Ring::desc_bytes(queue.size)),
+           memory_.translate_user(queue.address.avail, Ring::avail_bytes(queue.size)),
+           memory_.translate_user(queue.address.used, Ring::used_bytes(queue.size))};
+  if (areas.desc == nullptr || areas.avail == nullptr || areas.used == nullptr) {
     return failure("USV_REGION",
                    "expected ring %u inside one region of shared memory, got desc 0x%" PRIx64 " avail 0x%" PRIx64
                    " used 0x%" PRIx64,
                    queue.address.index, queue.address.desc, queue.address.avail, queue.address.used);
   }
   // The addresses were aligned in the front-end's space; an offset in its file may still shift them in ours.
-  if (reinterpret_cast<uintptr_t>(desc) % SplitRing::kDescAlign != 0 ||
-      reinterpret_cast<uintptr_t>(avail) % SplitRing::kAvailAlign != 0 ||
-      reinterpret_cast<uintptr_t>(used) % SplitRing::kUsedAlign != 0) {
-    return failure("USV_REGION", "expected ring %u aligned to 16, 2 and 4 bytes once mapped, got less",
-                   queue.address.index);
+  if (reinterpret_cast<uintptr_t>(areas.desc) % Ring::kDescAlign != 0 ||
+      reinterpret_cast<uintptr_t>(areas.avail) % Ring::kAvailAlign != 0 ||
+      reinterpret_cast<uintptr_t>(areas.used) % Ring::kUsedAlign != 0) {
+    return failure("USV_REGION", "expected ring %u aligned to %u, %u and %u bytes once mapped, got less",
+                   queue.address.index, unsigned{Ring::kDescAlign}, unsigned{Ring::kAvailAlign},
+                   unsigned{Ring::kUsedAlign});
   }
-  ring.desc = reinterpret_cast<vring_desc*>(desc);
-  ring.avail = reinterpret_cast<vring_avail*>(avail);
-  ring.used = reinterpret_cast<vring_used*>(used);
+  return {};
+}
+
+Status BackEnd::map_split(BackEndQueue& queue) {
+  RingAreas areas;
+  if (Status status = find_areas<SplitRing>(queue, areas); !status.ok()) return status;
+  SplitRing ring{reinterpret_cast<vring_desc*>(areas.desc), reinterpret_cast<vring_avail*>(areas.avail),
+                 reinterpret_cast<vring_used*>(areas.used), queue.size};
   // A front-end that goes on with its rings after its back-end died cannot know how far that one came, and says 0. The ring
   // knows: completion is in order, so what is used ends where what is taken begins.
   if (!queue.stood) queue.base = load_once(&ring.used->idx);
   queue.ring.attach(ring, queue.base, features_);
-  queue.mapped = queue.stood = true;
+  return {};
+}
+
+/** A packed ring does not tell where it stands: a front-end that keeps it over the end of its back-end must reset it. */
+Status BackEnd::map_packed(BackEndQueue& queue) {
+  RingAreas areas;
+  if (Status status = find_areas<PackedRing>(queue, areas); !status.ok()) return status;
+  if (packed_base(queue.base).index >= queue.size) {
+    return failure("USV_MESSAGE", "expected a base inside ring %u of %u entries, got 0x%x", queue.address.index,
+                   queue.size, queue.base);
+  }
+  PackedRing ring{reinterpret_cast<vring_packed_desc*>(areas.desc),
+                  reinterpret_cast<vring_packed_desc_event*>(areas.avail),
+                  reinterpret_cast<vring_packed_desc_event*>(areas.used), queue.size};
+  queue.ring.attach(ring, queue.base, features_);
   return {};
 }
 

@@ -60,6 +60,13 @@ class BackEnd {
   uint64_t protocol_features() const { return protocol_features_; }
 
  private:
+  /** The three addresses of SET_VRING_ADDR; of a packed ring avail is the driver's event structure and used the device's. */
+  struct RingAreas {
+    uint8_t* desc;
+    uint8_t* avail;
+    uint8_t* used;
+  };
+
   Status apply(const Message& message, std::vector<Fd>& fds, Reply& reply);
   Status set_features(uint64_t features);
   Status set_protocol_features(uint64_t features);
@@ -69,6 +76,12 @@ class BackEnd {
   void stop(BackEndQueue& queue);
   Status map_rings();
   Status map_ring(BackEndQueue& queue);
+  Status map_split(BackEndQueue& queue);
+  Status map_packed(BackEndQueue& queue);
+  template <class Ring>
+  Status find_areas(const BackEndQueue& queue, RingAreas& areas) const;
+  bool packed() const { return (features_ & feature_bit(VIRTIO_F_RING_PACKED)) != 0; }
+  bool valid_size(uint32_t size) const;
 
   BackEndListener& listener_;
   RegionTable memory_;

@@ -13,11 +13,8 @@ constexpr uint32_t kU64 = sizeof(uint64_t);
 // One validity function for each wire structure; the rows below name the one that belongs to them.
 
 bool valid_vring_number(const Payload& payload, uint32_t, uint32_t) {
-  return payload.state.index < kQueues && valid_split_size(payload.state.value);
-}
-
-bool valid_vring_base(const Payload& payload, uint32_t, uint32_t) {
-  return payload.state.index < kQueues && payload.state.value <= UINT16_MAX;
+  // What else a size must be is known with the kind of ring.
+  return payload.state.index < kQueues && payload.state.value != 0 && payload.state.value <= kMaxQueueSize;
 }
 
 bool valid_vring_index(const Payload& payload, uint32_t, uint32_t) { return payload.state.index < kQueues; }
@@ -56,11 +53,11 @@ constexpr MessageRow kRows[] = {
     {Request::kSetMemTable, "SET_MEM_TABLE", offsetof(MemoryTable, regions) + sizeof(MemoryRegion), sizeof(MemoryTable),
      false, 0, valid_memory_table, "1 to 8 regions with a descriptor each", kMaxRegions},
     {Request::kSetVringNum, "SET_VRING_NUM", sizeof(VringState), sizeof(VringState), false, 0, valid_vring_number,
-     "a queue below 2 and a size that is a power of two from 1 to 4096", 0},
+     "a queue below 2 and a size from 1 to 4096", 0},
     {Request::kSetVringAddr, "SET_VRING_ADDR", sizeof(VringAddress), sizeof(VringAddress), false, 0,
      valid_vring_address, "a queue below 2, flags 0 and areas aligned to 16, 2 and 4 bytes", 0},
-    {Request::kSetVringBase, "SET_VRING_BASE", sizeof(VringState), sizeof(VringState), false, 0, valid_vring_base,
-     "a queue below 2 and a base below 65536", 0},
+    {Request::kSetVringBase, "SET_VRING_BASE", sizeof(VringState), sizeof(VringState), false, 0, valid_vring_index,
+     "a queue below 2", 0},
     {Request::kGetVringBase, "GET_VRING_BASE", sizeof(VringState), sizeof(VringState), true, sizeof(VringState),
      valid_vring_index, "a queue below 2", 0},
     {Request::kSetVringKick, "SET_VRING_KICK", kU64, kU64, false, 0, valid_vring_fd,

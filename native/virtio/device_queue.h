@@ -8,20 +8,20 @@
 #include <variant>
 
 #include "virtio/features.h"
+#include "virtio/packed_device.h"
 #include "virtio/split_device.h"
 
 namespace usvhost {
 
 class DeviceQueue {
  public:
-  /** `base` as in SET_VRING_BASE; `features` are those that were negotiated. */
+  /** `base` as in GET_VRING_BASE; `features` are those that were negotiated. */
   void attach(const SplitRing& ring, uint32_t base, uint64_t features) {
-    bool indirect = (features & feature_bit(VIRTIO_RING_F_INDIRECT_DESC)) != 0;
-    if ((features & feature_bit(VIRTIO_RING_F_EVENT_IDX)) != 0) {
-      queue_.emplace<SplitDeviceQueue<EventIndexSuppression>>().attach(ring, static_cast<uint16_t>(base), indirect);
-    } else {
-      queue_.emplace<SplitDeviceQueue<FlagSuppression>>().attach(ring, static_cast<uint16_t>(base), indirect);
-    }
+    attach_as<SplitDeviceQueue>(ring, static_cast<uint16_t>(base), features);
+  }
+  /** A base has two positions; from the used one on the ring still holds what was available (see packed_base()). */
+  void attach(const PackedRing& ring, uint32_t base, uint64_t features) {
+    attach_as<PackedDeviceQueue>(ring, packed_base(base), features);
   }
 
   /** Calls `use` with the queue as what it is. */
@@ -52,7 +52,19 @@ class DeviceQueue {
   }
 
  private:
-  std::variant<SplitDeviceQueue<FlagSuppression>, SplitDeviceQueue<EventIndexSuppression>> queue_;
+  template <template <class> class Queue, class Ring, class Base>
+  void attach_as(const Ring& ring, Base base, uint64_t features) {
+    bool indirect = (features & feature_bit(VIRTIO_RING_F_INDIRECT_DESC)) != 0;
+    if ((features & feature_bit(VIRTIO_RING_F_EVENT_IDX)) != 0) {
+      queue_.template emplace<Queue<EventIndexSuppression>>().attach(ring, base, indirect);
+    } else {
+      queue_.template emplace<Queue<FlagSuppression>>().attach(ring, base, indirect);
+    }
+  }
+
+  std::variant<SplitDeviceQueue<FlagSuppression>, SplitDeviceQueue<EventIndexSuppression>,
+               PackedDeviceQueue<FlagSuppression>, PackedDeviceQueue<EventIndexSuppression>>
+      queue_;
 };
 
 }  // namespace usvhost

@@ -18,7 +18,8 @@ inline constexpr uint64_t kFrontEndFeatures = kRequiredFeatures | feature_bit(kV
 /** Our back-end uses buffers in the order they came in, whatever was negotiated; some drivers are faster when told so. */
 inline constexpr uint64_t kBackEndFeatures = kRequiredFeatures | feature_bit(kVhostUserProtocolFeatures) |
                                              feature_bit(VIRTIO_F_IN_ORDER) | feature_bit(VIRTIO_RING_F_INDIRECT_DESC) |
-                                             feature_bit(VIRTIO_RING_F_EVENT_IDX) | feature_bit(VIRTIO_NET_F_MRG_RXBUF);
+                                             feature_bit(VIRTIO_RING_F_EVENT_IDX) | feature_bit(VIRTIO_F_RING_PACKED) |
+                                             feature_bit(VIRTIO_NET_F_MRG_RXBUF);
 
 /** Protocol feature bits (vhost-user, "Protocol features"). */
 inline constexpr unsigned kProtocolMq = 0;

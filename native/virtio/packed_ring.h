@@ -24,11 +24,14 @@ struct PackedRing {
   uint16_t size = 0;
 
   static constexpr size_t desc_bytes(size_t size) { return sizeof(vring_packed_desc) * size; }
-  static constexpr size_t kEventBytes = sizeof(vring_packed_desc_event);
+  /** The event structures, in the places of a split ring's avail and used areas. */
+  static constexpr size_t avail_bytes(size_t /*size*/) { return sizeof(vring_packed_desc_event); }
+  static constexpr size_t used_bytes(size_t /*size*/) { return sizeof(vring_packed_desc_event); }
   static constexpr uint64_t kDescAlign = 16;
-  static constexpr uint64_t kEventAlign = 4;
+  static constexpr uint64_t kAvailAlign = 4;
+  static constexpr uint64_t kUsedAlign = 4;
 };
-static_assert(sizeof(vring_packed_desc) == 16 && PackedRing::kEventBytes == 4);
+static_assert(sizeof(vring_packed_desc) == 16 && sizeof(vring_packed_desc_event) == 4);
 
 /** An entry of the ring and the lap it is in: the wrap counter of virtio 1.2, 2.8.1, which begins with 1. */
 struct PackedPosition {
@@ -56,5 +59,14 @@ struct PackedPosition {
   bool is_avail(uint16_t flags) const { return (flags & (kPackedAvail | kPackedUsed)) == avail_flags(); }
   bool is_used(uint16_t flags) const { return (flags & (kPackedAvail | kPackedUsed)) == used_flags(); }
 };
+
+/**
+ * Where to go on from, out of the two positions of SET_VRING_BASE (vhost-user, "Vring state"): avail in the low half, used in
+ * the high one, both with their wrap counters. Buffers between the two were taken by a former back-end and are taken again.
+ * A front-end that knows the low half only, as DPDK's, leaves the other one 0.
+ */
+inline PackedPosition packed_base(uint32_t base) {
+  return PackedPosition::from_word(static_cast<uint16_t>(base >> 16 != 0 ? base >> 16 : base));
+}
 
 }  // namespace usvhost

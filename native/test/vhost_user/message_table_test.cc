@@ -139,8 +139,7 @@ std::vector<Case> payload_cases() {
       {Request::kSetStatus, "one byte", number(0xff), 8, 0, true},
       {Request::kSetStatus, "two bytes", number(0x100), 8, 0, false},
       {Request::kSetStatus, "status in the upper half", number(uint64_t{1} << 32), 8, 0, false},
-      {Request::kSetVringBase, "largest base", state(0, 0xffff), 8, 0, true},
-      {Request::kSetVringBase, "base of 17 bits", state(0, 0x10000), 8, 0, false},
+      {Request::kSetVringBase, "largest base", state(0, UINT32_MAX), 8, 0, true},
       {Request::kSetVringEnable, "off", state(0, 0), 8, 0, true},
       {Request::kSetVringEnable, "two", state(0, 2), 8, 0, false},
       {Request::kSetVringAddr, "aligned", address(0, 0, 16, 2, 4), 40, 0, true},
@@ -150,10 +149,10 @@ std::vector<Case> payload_cases() {
       {Request::kSetVringAddr, "avail off by one", address(0, 0, 16, 3, 4), 40, 0, false},
       {Request::kSetVringAddr, "used off by two", address(0, 0, 16, 2, 6), 40, 0, false},
   };
-  for (uint32_t size : {0u, 3u, 5u, 255u, 4097u, 8192u, 32768u, 32769u, 65535u, 65536u, 0x80000000u, UINT32_MAX}) {
+  for (uint32_t size : {0u, 4097u, 8192u, 32768u, 32769u, 65535u, 65536u, 0x80000000u, UINT32_MAX}) {
     cases.push_back({Request::kSetVringNum, "bad queue size", state(0, size), 8, 0, false});
   }
-  for (uint32_t size = 1; size <= 4096; size *= 2) {
+  for (uint32_t size : {1u, 2u, 3u, 255u, 256u, 4095u, 4096u}) {
     cases.push_back({Request::kSetVringNum, "good queue size", state(1, size), 8, 0, true});
   }
   for (uint32_t index : {2u, 3u, 128u, 256u, 0x100u, 0x10000u, 0x10001u, 0x80000000u, UINT32_MAX}) {
