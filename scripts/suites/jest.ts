@@ -44,11 +44,14 @@ interface JestOptions {
   readonly arguments: readonly string[];
   /** One test file at a time, for those that start daemons and namespaces. */
   readonly oneAtATime: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Name of the report in build/test. Default: the suite's. */
+  readonly report?: string;
 }
 
 /** Runs `test/<suite>`. */
 export async function runJest(suite: string, options: JestOptions): Promise<Outcome> {
-  const outputFile = join(projectRoot, 'build/test', `${suite}.json`);
+  const outputFile = join(projectRoot, 'build/test', `${options.report ?? suite}.json`);
   mkdirSync(dirname(outputFile), { recursive: true });
   rmSync(outputFile, { force: true });
   const { code } = await run(
@@ -63,7 +66,7 @@ export async function runJest(suite: string, options: JestOptions): Promise<Outc
       ...(options.oneAtATime ? ['--runInBand'] : []),
       ...options.arguments,
     ],
-    { inherit: true },
+    { inherit: true, ...(options.env === undefined ? {} : { env: options.env }) },
   );
   try {
     const outcome = countReport(JSON.parse(readFileSync(outputFile, 'utf8')));

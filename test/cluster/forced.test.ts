@@ -53,9 +53,12 @@ groupNeeds(...clusterPeers)('a pod that is deleted by force leaves nothing', () 
     await eventually(tombstones, (found) => found !== '', 'the request of the plugin', patient);
     await stage.startAgent();
     await stage.nothingLeft();
-    // Its address is given back with the hands of the next pod's call.
-    await runs('next');
-    await stage.remove('next');
+    // Addresses are given back with the hands of the next calls, at most four with each. The kubelet asked for pods of other stories
+    // again too, which it keeps for a while.
+    for (let calls = 0; calls < 10 && (await tombstones()) !== ''; calls++) {
+      await runs('next');
+      await stage.remove('next');
+    }
     await eventually(tombstones, (found) => found === '', 'every request done', patient);
   }, 240_000);
 

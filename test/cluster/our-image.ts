@@ -5,17 +5,14 @@
 
 import { cpSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { run } from '../../cli/demo/process.ts';
 import { imageConfig } from '../../scripts/image/config.ts';
 import { fillLayers } from '../../scripts/image/root.ts';
-import { projectRoot } from '../../scripts/main.ts';
 import { importImage } from './import-image.ts';
 
 export const ourImage = 'usvhost.test/usvhost:1';
 
-/** Builds the image and gives it to the node's runtime. The native part is built by now. */
+/** Builds the image and gives it to the node's runtime. Whoever runs the stories has built the bundle. */
 export async function importOurImage(): Promise<void> {
-  await run([process.execPath, join(projectRoot, 'scripts/bundle.ts')]);
   const fill = async (root: string): Promise<void> => {
     const { directories } = await fillLayers(join(dirname(root), 'layers'));
     for (const each of directories) cpSync(each, root, { recursive: true, verbatimSymlinks: true });
