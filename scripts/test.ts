@@ -108,12 +108,14 @@ if (import.meta.main) {
     const outcomes: Outcome[] = [];
     for (const suite of suites) {
       process.stdout.write(`\n== ${suite}\n`);
+      const begin = performance.now();
       try {
         outcomes.push(usual && waits(suite) ? notNow(suite) : await runSuite(suite, rest));
       } catch (error) {
         process.stdout.write(reportOf(error).text);
         outcomes.push({ passed: 0, failed: 1, skipped: {} });
       }
+      process.stdout.write(`== ${suite}: ${((performance.now() - begin) / 1000).toFixed(1)} s\n`);
     }
     const sum = addUp(outcomes);
     const total = requireAll() ? requireEverything(sum) : sum;
