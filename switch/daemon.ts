@@ -17,6 +17,7 @@ import { serve } from '../proto/unix.ts';
 import { createControlHandlers, toWirePort } from './control-api.ts';
 import { DesiredPorts } from './desired-ports.ts';
 import type { CreateNative, NativeSwitchLike } from './native-switch.ts';
+import { StateLog } from './state-log.ts';
 import { WatchHub } from './watch.ts';
 
 export interface SwitchDeps {
@@ -64,11 +65,19 @@ export async function startSwitch(config: SwitchConfig, deps: SwitchDeps): Promi
     if (ports === undefined) throw usvFailure('USV_INTERNAL', 'the data plane is not there');
     return ports;
   };
-  const onEvent = ({ port, state, reason }: SwitchEvent): void => {
+  const states = new StateLog({
+    log,
+    now: () => performance.now(),
+    // What is still untold when the switch ends is of no use to anybody.
+    later: (call, millis) => void setTimeout(call, millis).unref(),
+    isThere: (port, name) => ports?.get(name)?.spec === port,
+  });
+  const onEvent = (event: SwitchEvent): void => {
+    const { port, reason } = event;
     const view = ports?.get(port);
     // The last events of a port may come after it was removed.
     if (view === undefined) return;
-    log.info({ port, state, reason }, 'port state');
+    states.changed(view.spec, event);
     hub.publish({ name: port, value: toWirePort(view), reason });
   };
 

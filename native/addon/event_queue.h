@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Events from native threads to a JavaScript callback: queued without blocking, delivered on the loop's thread in order.
+// Events from native threads to a JavaScript callback: queued without blocking, delivered on the loop's thread in order. Events
+// of one port are merged where JavaScript is slower than the port tells them (base/event_backlog.h).
 #pragma once
 
 #include <napi.h>
 
 #include <functional>
 #include <memory>
+
+#include "base/event_backlog.h"
 
 namespace usvhost::js {
 
@@ -29,12 +32,14 @@ class EventQueue {
 
   /** Any thread. An event after close() is dropped: nobody can want it any more. */
   void push(Event event) {
-    auto* held = new Held{std::move(event), to_js_};
-    napi_status queued = function_.NonBlockingCall(held, [](Napi::Env env, Napi::Function callback, Held* value) {
-      std::unique_ptr<Held> owned(value);
-      if (env != nullptr && callback != nullptr) callback.Call({value->to_js(env, value->event)});
+    if (!backlog_->push(std::move(event))) return;
+    auto* waiting = new Waiting{backlog_, to_js_};
+    napi_status queued = function_.NonBlockingCall(waiting, [](Napi::Env env, Napi::Function callback, Waiting* value) {
+      std::unique_ptr<Waiting> owned(value);
+      std::optional<Event> next = value->backlog->pop();
+      if (next && env != nullptr && callback != nullptr) callback.Call({value->to_js(env, *next)});
     });
-    if (queued != napi_ok) delete held;
+    if (queued != napi_ok) delete waiting;
   }
 
   /** After all threads that push have ended. */
@@ -46,10 +51,12 @@ class EventQueue {
   }
 
  private:
-  struct Held {
-    Event event;
+  /** What a queued call holds: it may be made after this object is gone. */
+  struct Waiting {
+    std::shared_ptr<EventBacklog<Event>> backlog;
     ToJs to_js;
   };
+
   static void exit_hook(void* self) {
     auto* queue = static_cast<EventQueue*>(self);
     queue->exiting_ = true;
@@ -60,6 +67,7 @@ class EventQueue {
   Napi::ThreadSafeFunction function_;
   ToJs to_js_;
   std::function<void()> on_exit_;
+  std::shared_ptr<EventBacklog<Event>> backlog_ = std::make_shared<EventBacklog<Event>>();
   bool closed_ = false;
   bool exiting_ = false;
 };

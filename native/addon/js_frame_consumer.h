@@ -6,6 +6,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <string>
 
 #include "addon/event_queue.h"
 #include "engines/frame_exchange.h"
@@ -19,7 +20,9 @@ class JsFrameConsumer : public Napi::ObjectWrap<JsFrameConsumer> {
   ~JsFrameConsumer() override { close(); }
 
  private:
-  struct FramesWait {};
+  struct FramesWait {
+    std::string port;  // of the exchange, which is one: it has no name
+  };
   Napi::Value take(const Napi::CallbackInfo& info);
   void give(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
