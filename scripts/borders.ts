@@ -38,8 +38,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   webhook: ['lib'],
   scripts: ['lib'],
   bench: everything,
+  hostile: everything,
   cli: everything,
-  test: [...everything, 'bench'],
+  test: [...everything, 'bench', 'hostile'],
 };
 
 const importedPath = /(?:\bfrom\s+|\bimport\s*\(\s*|^import\s+)'(\.[^']*)'/gm;

@@ -78,6 +78,8 @@ const quiet =
 export interface BuildOptions {
   /** Only what runs on a node: the addon and the CNI plugin, no tests. Default: everything. */
   readonly runtimeOnly?: boolean;
+  /** With `runtimeOnly`: targets beside it. */
+  readonly also?: readonly string[];
 }
 
 /**
@@ -97,7 +99,8 @@ export async function buildNative(variant: Variant = 'native', options: BuildOpt
   // Two builds in one directory at once would spoil it.
   const lock = join(directory, '.lock');
   const jobs = String(navigator.hardwareConcurrency);
-  const targets = options.runtimeOnly === true ? ['--target', 'addon', 'usvhost_shim'] : [];
+  const targets =
+    options.runtimeOnly === true ? ['--target', 'addon', 'usvhost_shim', ...(options.also ?? [])] : [];
   const build = [lock, 'cmake', '--build', directory, '--parallel', jobs, ...targets];
   const { code } = await run('flock', build, {
     onLine: (line) => {
@@ -116,9 +119,14 @@ if (import.meta.main) {
         tsan: { type: 'boolean' },
         fuzz: { type: 'boolean' },
         runtime: { type: 'boolean' },
+        hostile: { type: 'boolean' },
       },
     });
-    const options = { runtimeOnly: values.runtime === true };
+    const hostile = values.hostile === true;
+    const options = {
+      runtimeOnly: values.runtime === true || hostile,
+      also: hostile ? ['hostile_player'] : [],
+    };
     const variants = (['asan', 'tsan', 'fuzz'] as const).filter((name) => values[name] === true);
     for (const variant of variants.length > 0 ? variants : (['native'] as const))
       await buildNative(variant, options);

@@ -27,8 +27,12 @@ const mostLines = 80;
 const biome = 'node_modules/@biomejs/biome/bin/biome';
 
 function checks(): Check[] {
-  const sources = globSync(['native/**/*.h', 'native/**/*.cc'], { cwd: projectRoot }).toSorted();
+  const sources = globSync(['native/**/*.{h,cc}', 'hostile/player/*.{h,cc}'], {
+    cwd: projectRoot,
+  }).toSorted();
   const clangFormat = findProgram('clang-format-19') ?? 'clang-format-19';
+  // One style for all, wherever it lies.
+  const style = '--style=file:native/.clang-format';
   return [
     {
       name: 'format',
@@ -37,8 +41,8 @@ function checks(): Check[] {
     },
     {
       name: 'native format',
-      command: [clangFormat, '--dry-run', '-Werror', ...sources],
-      fix: [clangFormat, '-i', ...sources],
+      command: [clangFormat, style, '--dry-run', '-Werror', ...sources],
+      fix: [clangFormat, style, '-i', ...sources],
       needs: 'clang-format-19',
     },
     { name: 'types', command: script('node_modules/typescript/bin/tsc', '--noEmit', '--pretty', 'false') },

@@ -16,6 +16,8 @@ export interface ChildOptions {
   readonly stdin?: string;
   /** Takes each line of standard output. */
   readonly onLine?: (line: string) => void;
+  /** Takes each line of standard error. */
+  readonly onErrorLine?: (line: string) => void;
 }
 
 export interface Finished {
@@ -50,6 +52,7 @@ export class Child {
     });
     createInterface({ input: stderr }).on('line', (line) => {
       this.#errors.push(line);
+      options.onErrorLine?.(line);
       if (this.#errors.length > keptLines) this.#errors.shift();
     });
     this.#closed = once(this.#process, 'close').catch((cause: unknown) => {

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `npm run hostile -- [--filter TEXT] [--json] [--list] [--print ID] [--socket PATH [--neighbour PATH]]`: plays the cases of the
+// table, one line each, a summary last. Status 0 when all have passed, 1 when one has not, 130 when it was interrupted.
+
+import { parseArgs } from 'node:util';
+import { stopSignal } from '../cli/stop-signal.ts';
+import { usvError } from '../lib/errors.ts';
+import { main } from '../scripts/main.ts';
+import type { HostileCase } from './case.ts';
+import { type CaseResult, memoryBoundKib, type RunResult, runAtSockets, runOnStage } from './run.ts';
+import { table } from './table.ts';
+
+const interrupted = 130;
+
+interface Request {
+  readonly cases: readonly HostileCase[];
+  readonly json: boolean;
+  readonly list: boolean;
+  readonly print: boolean;
+  readonly socket: string | undefined;
+  readonly neighbour: string | undefined;
+}
+
+const flags = {
+  filter: { type: 'string', multiple: true, default: [] as string[] },
+  json: { type: 'boolean', default: false },
+  list: { type: 'boolean', default: false },
+  print: { type: 'string' },
+  socket: { type: 'string' },
+  neighbour: { type: 'string' },
+} as const;
+
+function readFlags(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: flags }).values;
+  } catch (cause) {
+    const got = cause instanceof Error ? cause.message : String(cause);
+    throw usvError('USV_USAGE', { what: 'hostile', expected: 'its flags', got, cause });
+  }
+}
+
+/** @throws UsvhostError USV_USAGE */
+export function parseRequest(args: readonly string[]): Request {
+  const { filter, json, list, print, socket, neighbour } = readFlags(args);
+  const cases = table.filter(({ id }) =>
+    print === undefined ? filter.length === 0 || filter.some((text) => id.includes(text)) : id === print,
+  );
+  if (cases.length === 0) {
+    const got = print ?? filter.join(', ');
+    throw usvError('USV_USAGE', { what: 'hostile', expected: 'a case of that name (--list)', got });
+  }
+  if (neighbour !== undefined && socket === undefined)
+    throw usvError('USV_USAGE', { what: '--neighbour', expected: '--socket with it', got: 'none' });
+  return { cases, json, list, print: print !== undefined, socket, neighbour };
+}
+
+function lineOf({ id, outcome, millis, failures }: CaseResult): string {
+  const words = { passed: 'ok', failed: 'FAILED', absent: 'not offered' } as const;
+  const first = `${words[outcome].padEnd(12)}${id.padEnd(56)}${String(millis).padStart(6)} ms\n`;
+  return first + failures.map((text) => `            ${text}\n`).join('');
+}
+
+/** Counts, and what is wrong with the whole. */
+export function summarize({ results, memory }: RunResult) {
+  const count = (outcome: CaseResult['outcome']): number =>
+    results.filter((result) => result.outcome === outcome).length;
+  const grown = memory === undefined ? 0 : memory.afterKib - memory.beforeKib;
+  const leak =
+    grown > memoryBoundKib ? [`expected at most ${memoryBoundKib} KiB more of memory, got ${grown}`] : [];
+  return {
+    passed: count('passed'),
+    failed: count('failed') + leak.length,
+    absent: count('absent'),
+    grownKib: grown,
+    leak,
+  };
+}
+
+async function run(request: Request): Promise<number> {
+  const stop = stopSignal('SIGHUP');
+  const progress = request.json ? process.stderr : process.stdout;
+  const options = {
+    cases: request.cases,
+    stop,
+    onResult: (result: CaseResult): void => void progress.write(lineOf(result)),
+  };
+  const { socket, neighbour } = request;
+  const result =
+    socket === undefined
+      ? await runOnStage(options)
+      : await runAtSockets(options, { attacker: socket, ...(neighbour === undefined ? {} : { neighbour }) });
+  const summary = summarize(result);
+  for (const text of summary.leak) progress.write(`${text}\n`);
+  if (request.json) process.stdout.write(`${JSON.stringify({ ...summary, ...result })}\n`);
+  else {
+    const absent = summary.absent === 0 ? '' : `, ${summary.absent} not offered`;
+    process.stdout.write(`\n${summary.passed} passed, ${summary.failed} failed${absent}\n`);
+  }
+  if (stop.aborted) return interrupted;
+  return summary.failed === 0 ? 0 : 1;
+}
+
+if (import.meta.main) {
+  await main(async () => {
+    const request = parseRequest(process.argv.slice(2));
+    if (request.list || request.print) {
+      const lines = request.cases.flatMap(({ id, about, script }) =>
+        request.print ? [`# ${about}`, ...script] : [`${id.padEnd(56)}${about}`],
+      );
+      process.stdout.write(lines.map((line) => `${line}\n`).join(''));
+      return 0;
+    }
+    return run(request);
+  });
+}
