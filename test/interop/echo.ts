@@ -9,8 +9,6 @@ import { type Account, driverStation, Ledger, type Station } from './ledger.ts';
 
 export const ourMac = '02:00:00:00:00:0a';
 export const peerMac = '02:00:00:00:00:0b';
-/** The sizes at which implementations differ: smallest, one cache line, two, a middle one, largest. */
-export const frameSizes = [60, 64, 128, 512, 1514] as const;
 /** Frames that must come back. */
 export const wantedFrames = 5000;
 

@@ -5,41 +5,15 @@
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { groupNeeds } from '../support/need.ts';
-import { type GuestAccount, type GuestKind, GuestStory } from './guest/story.ts';
+import { type GuestMode, guestModes, ringFeatures } from './guest/modes.ts';
+import { type GuestAccount, GuestStory } from './guest/story.ts';
 import { iperf3, ping, streams } from './guest/transfers.ts';
 import { printedRows } from './ledger.ts';
 
 const row = printedRows();
 const timeout = 180_000;
 
-interface GuestMode {
-  readonly name: string;
-  readonly kind: GuestKind;
-  /** Of those that change how rings are used: what the guest has agreed upon with us. */
-  readonly features: readonly string[];
-  /** Stories besides plain traffic. */
-  readonly stories: readonly ('bind' | 'boot' | 'kill')[];
-}
-
-const ringFeatures = ['MRG_RXBUF', 'INDIRECT_DESC', 'EVENT_IDX'];
-
-const modes: readonly GuestMode[] = [
-  { name: 'split', kind: {}, features: ringFeatures, stories: ['bind', 'boot', 'kill'] },
-  {
-    name: 'split, QEMU as server',
-    kind: { server: true },
-    features: ringFeatures,
-    stories: ['bind', 'kill'],
-  },
-  {
-    name: 'split, plain',
-    kind: { properties: ['mrg_rxbuf=off', 'indirect_desc=off', 'event_idx=off'] },
-    features: [],
-    stories: ['bind'],
-  },
-];
-
-for (const { name, kind, features, stories } of modes) {
+for (const { name, kind, features, stories } of guestModes) {
   groupNeeds(
     ...([
       'qemu-system-x86_64',
@@ -86,11 +60,22 @@ for (const { name, kind, features, stories } of modes) {
     test('streams', () => whole('TCP content', () => streams(stage)), timeout);
     test('iperf3', () => whole('iperf3', () => iperf3(stage)), timeout);
 
-    story('bind', 'the driver is unbound and bound again', async () => {
+    async function bindAgain(): Promise<void> {
       const at = '/sys/bus/virtio/drivers/virtio_net';
       await stage.guest.run(`for device in ${at}/virtio*; do echo "\${device##*/}" >/tmp/device; done`);
       await stage.guest.run(`cat /tmp/device >${at}/unbind && cat /tmp/device >${at}/bind`);
       await stage.connected();
+    }
+
+    async function killSwitch(): Promise<void> {
+      await stage.switch.kill();
+      await stage.switch.startAgain();
+      await stage.addPorts();
+      await stage.connected();
+    }
+
+    story('bind', 'the driver is unbound and bound again', async () => {
+      await bindAgain();
       await whole('driver unbound and bound', () => ping(stage));
     });
 
@@ -101,11 +86,14 @@ for (const { name, kind, features, stories } of modes) {
     });
 
     story('kill', 'the switch is killed and started again', async () => {
-      await stage.switch.kill();
-      await stage.switch.startAgain();
-      await stage.addPorts();
-      await stage.connected();
+      await killSwitch();
       await whole('switch killed and back', () => streams(stage));
+    });
+
+    story('kill and bind', 'the switch is killed and started again, and the driver bound again', async () => {
+      await killSwitch();
+      await bindAgain();
+      await whole('switch killed and back, driver bound', () => streams(stage));
     });
   });
 }

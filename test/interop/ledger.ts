@@ -135,7 +135,7 @@ export function printedRows(): (name: string, account: Account & { readonly corr
   return (name, { sent, received, corrupted = 0, losses }) => {
     const named = Object.entries(losses).map(([loss, value]) => `${loss} ${value}`);
     const cells = [
-      name.padEnd(52),
+      name.padEnd(76),
       `sent ${String(sent).padStart(8)}`,
       `received ${String(received).padStart(8)}`,
       `corrupted ${corrupted}`,

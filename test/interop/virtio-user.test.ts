@@ -1,86 +1,101 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // DPDK's virtio-user as front-end of our switch: our driver → switch → testpmd, which swaps the addresses → switch → our
-// driver, for the device arguments that change DPDK's code path. Our driver's rings may be of another kind than testpmd's.
+// driver, in every mode, also while testpmd's port is stopped and started. Our driver's rings may be of another kind.
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { virtioFeatures } from '../../lib/feature-names.ts';
 import { groupNeeds } from '../support/need.ts';
 import { privateDirectory } from '../support/private-directory.ts';
 import { RunningSwitch } from '../support/running.ts';
 import { Testpmd } from '../support/testpmd.ts';
-import { echo, frameSizes, peerMac, wantedFrames } from './echo.ts';
-import { printedRows, switchStation, testpmdStation } from './ledger.ts';
+import { accountOf, echo, peerMac, verifyingDriver, wantedFrames } from './echo.ts';
+import { frameSizes } from './frame-sizes.ts';
+import {
+  printedRows,
+  restartedPortStation,
+  restartedTestpmdStation,
+  switchStation,
+  testpmdStation,
+} from './ledger.ts';
+import { restartPort } from './restarted-port.ts';
+import { pathFeatures, titleOf, virtioUserModes } from './virtio-user-modes.ts';
 
 const row = printedRows();
-/** Device arguments, and the features that DPDK then takes of those that are offered. */
-const modes: readonly (readonly [devargs: string, features: readonly string[]])[] = [
-  ['', ['MRG_RXBUF', 'IN_ORDER']],
-  ['mrg_rxbuf=0', ['IN_ORDER']],
-  ['in_order=0', ['MRG_RXBUF']],
-  ['mrg_rxbuf=0,in_order=0', []],
-  ['mrg_rxbuf=0,in_order=0,vectorized=1', []],
-  ['packed_vq=1,mrg_rxbuf=1,in_order=0', ['RING_PACKED', 'MRG_RXBUF']],
-  ['packed_vq=1,mrg_rxbuf=0,in_order=0', ['RING_PACKED']],
-  ['packed_vq=1,mrg_rxbuf=1,in_order=1', ['RING_PACKED', 'MRG_RXBUF', 'IN_ORDER']],
-  ['packed_vq=1,mrg_rxbuf=0,in_order=1', ['RING_PACKED', 'IN_ORDER']],
-  ['packed_vq=1,mrg_rxbuf=0,in_order=1,vectorized=1', ['RING_PACKED', 'IN_ORDER']],
-];
-/** DPDK knows these three by device argument; it takes others by itself. */
-const named = ['RING_PACKED', 'MRG_RXBUF', 'IN_ORDER'];
-const variants = [
-  ...modes.map((mode) => [...mode, 256] as const),
-  ['', ['MRG_RXBUF', 'IN_ORDER'], 1024] as const,
-  ['packed_vq=1,in_order=1,mrg_rxbuf=0,vectorized=1', ['RING_PACKED', 'IN_ORDER'], 255] as const,
-  ['packed_vq=1,in_order=0,mrg_rxbuf=1', ['RING_PACKED', 'MRG_RXBUF'], 255] as const,
-].map(([devargs, features, queueSize]) => ({
-  devargs: devargs === '' ? [] : devargs.split(','),
-  features,
-  queueSize,
-}));
+const driverQueueSize = 256;
 
-for (const { devargs, features, queueSize } of variants) {
-  const name = `virtio-user ${devargs.join(',') || 'default'}, queue_size=${queueSize}`;
+for (const mode of virtioUserModes) {
+  const { devargs, queueSize, bufferBytes, features } = mode;
+  const name = `virtio-user ${titleOf(mode)}`;
   groupNeeds('dpdk-testpmd')(name, () => {
     const directory = privateDirectory();
     let ours: RunningSwitch;
-    let testpmd: Testpmd | undefined;
+    const started: Testpmd[] = [];
+
+    function running(): Testpmd {
+      const [testpmd] = started;
+      if (testpmd === undefined) throw new Error('testpmd has not started');
+      return testpmd;
+    }
 
     beforeAll(async () => {
       ours = new RunningSwitch({ directory: directory.path });
       ours.addPort('ours');
       const path = ours.addPort('dpdk');
-      testpmd = await Testpmd.start({
+      const testpmd = await Testpmd.start({
         ports: [{ kind: 'virtio-user', path, mac: peerMac, queueSize, devargs }],
         forward: 'macswap',
+        ...(bufferBytes === undefined ? {} : { bufferBytes }),
       });
+      started.push(testpmd);
       await ours.until('dpdk', 'up');
       await testpmd.startForwarding();
     }, 60_000);
 
     afterAll(async () => {
-      await testpmd?.stop();
+      await started[0]?.stop();
       ours.close();
       directory.remove();
     });
 
-    test('what was negotiated is what the arguments say', () => {
-      const got = virtioFeatures(ours.port('dpdk').features);
-      expect(named.filter((name) => got.includes(name))).toEqual(features);
+    test('takes the features of the mode', () => {
+      expect(pathFeatures(ours.port('dpdk').features)).toEqual(features);
     });
 
     test.each(frameSizes)('%i bytes come back whole and every missing frame has a name', async (size) => {
-      if (testpmd === undefined) throw new Error('testpmd has not started');
       const account = await echo({
         path: ours.socket('ours'),
-        queueSize: 256,
+        queueSize: driverQueueSize,
         size,
-        stations: [switchStation(ours, 'ours', 'dpdk'), testpmdStation(testpmd)],
+        stations: [switchStation(ours, 'ours', 'dpdk'), testpmdStation(running())],
         ready: () => ours.until('ours', 'up'),
       });
       row(`${name}, ${size} B`, account);
       expect(account).toMatchObject({ corrupted: 0, foreign: 0 });
       expect(account.received).toBeGreaterThanOrEqual(wantedFrames);
     });
+
+    test('traffic goes on when the port was stopped and started', async () => {
+      const testpmd = running();
+      const driver = verifyingDriver({ path: ours.socket('ours'), queueSize: driverQueueSize, size: 512 });
+      try {
+        await driver.linkUp();
+        await ours.until('ours', 'up');
+        const stations = [
+          switchStation(ours, 'ours', 'dpdk'),
+          restartedTestpmdStation(testpmd),
+          restartedPortStation(ours, 'dpdk', testpmd),
+        ];
+        const account = await accountOf(driver, stations, () => restartPort(testpmd, driver));
+        row(`${name}, port stopped and started`, account);
+        expect(account).toMatchObject({ corrupted: 0, foreign: 0 });
+        expect(ours.port('dpdk')).toMatchObject({ state: 'up', lastError: '', connections: 1 });
+        // One ring at a time, at most twice in a start.
+        expect(account.losses['testpmd.emptied'] ?? 0).toBeLessThanOrEqual(2 * queueSize);
+        const [port] = await testpmd.portStats();
+        expect(port?.txPackets).toBe(ours.port('dpdk').counters['tx_packets']);
+      } finally {
+        driver.close();
+      }
+    }, 60_000);
   });
 }

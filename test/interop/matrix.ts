@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The matrix of docs/interop.md: whom the tests of this folder meet, in which mode, and what they look at. Modes come from the
+// tables that the tests run by, so that a mode cannot be promised without being run.
+
+import { frameSizes } from './frame-sizes.ts';
+import { guestModes } from './guest/modes.ts';
+import { vhostModes } from './vhost-modes.ts';
+import { titleOf, virtioUserModes } from './virtio-user-modes.ts';
+
+export interface MatrixRow {
+  readonly peer: string;
+  readonly mode: string;
+  readonly checked: string;
+  /** File in this folder. */
+  readonly test: string;
+}
+
+const echo = `${frameSizes.join(', ')} B whole, both ways; port stopped and started under traffic`;
+const stories = {
+  bind: 'driver unbound and bound',
+  boot: 'guest booted again',
+  kill: 'switch killed with -9 and back',
+  'kill and bind': 'switch killed with -9 and back, driver bound again',
+};
+
+export const matrix: readonly MatrixRow[] = [
+  ...virtioUserModes.map((mode) => ({
+    ...{ peer: 'testpmd, virtio-user', mode: titleOf(mode), test: 'virtio-user.test.ts' },
+    checked: `negotiated features; ${echo}`,
+  })),
+  {
+    ...{ peer: 'testpmd, virtio-user', mode: 'kill -9', test: 'restart.test.ts' },
+    checked: 'the port serves the next front-end; the other port notices nothing',
+  },
+  {
+    ...{ peer: 'testpmd, virtio-user', mode: '`server=1`', test: 'pod-server.test.ts' },
+    checked: 'switch gone and back, testpmd killed and back',
+  },
+  {
+    ...{
+      peer: 'testpmd, virtio-user, at both ports',
+      mode: 'split, 1024 entries',
+      test: 'two-testpmd.test.ts',
+    },
+    checked: 'a counted number arrives; under overload the counters of all three agree',
+  },
+  ...vhostModes.map(({ name }) => ({
+    ...{ peer: 'testpmd, vhost', mode: name, test: 'vhost.test.ts', checked: echo },
+  })),
+  {
+    ...{ peer: 'testpmd, vhost', mode: 'kill -9', test: 'restart.test.ts' },
+    checked: 'the driver connects again by itself',
+  },
+  {
+    ...{ peer: 'testpmd, vhost', mode: '`client=1`', test: 'pod-server.test.ts' },
+    checked: 'testpmd killed and back, driver gone and back',
+  },
+  ...guestModes.map(({ name, stories: told }) => ({
+    ...{ peer: 'Linux guest, virtio-net', mode: name, test: 'guest.test.ts' },
+    checked: [
+      ...[
+        'negotiated features',
+        'ping of each size',
+        'TCP content by SHA-256, both ways',
+        'iperf3, both ways',
+      ],
+      ...told.map((story) => stories[story]),
+    ].join('; '),
+  })),
+  {
+    ...{ peer: 'Open vSwitch with DPDK', mode: '`dpdkvhostuserclient`', test: 'ovs-traffic.test.ts' },
+    checked: 'our drivers, testpmd and taps as pods; VLANs, trunks, limits; each part killed and back',
+  },
+  {
+    ...{ peer: 'Open vSwitch with DPDK', mode: 'ports and agent', test: 'ovs-ports.test.ts' },
+    checked: 'ports made, kept apart, taken away; either program away',
+  },
+  {
+    ...{ peer: 'Open vSwitch with DPDK', mode: 'a node', test: 'ovs-node.test.ts' },
+    checked: 'hostile pods, lost state, nothing left',
+  },
+];
+
+/** As a table of Markdown, with links from docs/. */
+export function matrixTable(): string {
+  const rows = matrix.map(
+    ({ peer, mode, checked, test }) =>
+      `| ${peer} | ${mode} | ${checked} | [${test.replace('.test.ts', '')}](../test/interop/${test}) |`,
+  );
+  return ['| peer | mode | what is checked | test |', '|---|---|---|---|', ...rows].join('\n');
+}
