@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <cstring>
 
+#include "base/wire.h"
 #include "switch/mac_table.h"
 
 namespace usvhost {
 
-inline constexpr uint32_t kEthernetBytes = 14;
 /** IEEE 802 local experimental ethertype 1: what our test frames carry. */
 inline constexpr uint16_t kTestEtherType = 0x88b5;
 
@@ -19,11 +19,6 @@ inline MacAddress load_mac(const uint8_t* from) {
   MacAddress mac = 0;
   std::memcpy(&mac, from, 6);
   return mac;
-}
-inline uint16_t load_be16(const uint8_t* from) { return static_cast<uint16_t>(from[0] << 8 | from[1]); }
-inline void store_be16(uint8_t* to, uint16_t value) {
-  to[0] = static_cast<uint8_t>(value >> 8);
-  to[1] = static_cast<uint8_t>(value);
 }
 
 /** RFC 1071, folded and complemented. */

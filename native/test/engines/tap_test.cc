@@ -4,60 +4,14 @@
 #include "engines/tap.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <linux/if_tun.h>
-#include <net/if.h>
 #include <poll.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "test/engines/wires.h"
+#include "test/network_namespace.h"
 
 namespace usvhost::test {
 namespace {
-
-/** Runs `body` in a fresh network namespace, or says why there is none. */
-template <class Body>
-void in_namespace(Body body) {
-  std::string missing;
-  std::thread inside([&] {
-    if (unshare(CLONE_NEWNET) != 0) {
-      missing = std::string("the right to make a network namespace: ") + strerror(errno);
-      return;
-    }
-    Fd node(open("/dev/net/tun", O_RDWR | O_CLOEXEC));
-    if (!node) {
-      missing = std::string("/dev/net/tun: ") + strerror(errno);
-      return;
-    }
-    body();
-  });
-  inside.join();
-  if (!missing.empty()) MESSAGE("skipped: needs ", missing);
-}
-
-bool make_tap(const char* name, int flags = 0) {
-  Fd node(open("/dev/net/tun", O_RDWR | O_CLOEXEC));
-  ifreq request{};
-  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-  request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | flags);
-  return ioctl(node.get(), TUNSETIFF, &request) == 0 && ioctl(node.get(), TUNSETPERSIST, 1) == 0;
-}
-
-bool bring_up(const char* name, const char* address) {
-  Fd control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  ifreq request{};
-  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-  auto* in = reinterpret_cast<sockaddr_in*>(&request.ifr_addr);
-  in->sin_family = AF_INET;
-  inet_pton(AF_INET, address, &in->sin_addr);
-  if (ioctl(control.get(), SIOCSIFADDR, &request) != 0) return false;
-  inet_pton(AF_INET, "255.255.255.0", &in->sin_addr);
-  if (ioctl(control.get(), SIOCSIFNETMASK, &request) != 0) return false;
-  request.ifr_flags = IFF_UP | IFF_RUNNING;
-  return ioctl(control.get(), SIOCSIFFLAGS, &request) == 0;
-}
 
 std::string refusal(TapOptions options) {
   Wires wires;
