@@ -21,7 +21,9 @@ namespace usvhost {
   X(tx_drop_same_port, "destination lives on the sender's own port")      \
   X(tx_drop_no_receiver, "flooded while no other port was up")            \
   X(tx_drop_down, "destination port known but not up")                    \
-  X(tx_drop_disabled, "the pod had disabled its transmit queue")
+  X(tx_drop_disabled, "the pod had disabled its transmit queue")          \
+  X(tx_drop_bad_header, "the virtio header claims what cannot be")        \
+  X(tx_drop_gso, "to be segmented, but not TCP as we know it")
 
 /** Written under the port's receive lock. */
 #define USVHOST_RX_COUNTERS(X)                                                    \
@@ -29,7 +31,10 @@ namespace usvhost {
   X(rx_bytes, "bytes of these frames, without virtio header")                     \
   X(rx_drop_no_buffer, "the pod had posted no receive buffer")                    \
   X(rx_drop_small_buffer, "the pod's receive buffer was too small for the frame") \
-  X(rx_drop_disabled, "the pod had disabled its receive queue")
+  X(rx_drop_disabled, "the pod had disabled its receive queue")                   \
+  X(rx_finished, "frames whose checksum the switch finished for the pod")         \
+  X(rx_segmented, "frames that the switch cut for the pod")                       \
+  X(rx_segments, "what they became: each is in rx_packets or in a drop")
 
 enum class Counter : uint8_t {
 #define USVHOST_ENUM(name, text) name,

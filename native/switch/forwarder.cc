@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "switch/forwarder.h"
 
+#include "switch/claimed_frame.h"
 #include "switch/copy.h"
 #include "switch/notify.h"
 #include "switch/receive_burst.h"
@@ -31,10 +32,14 @@ uint32_t Forwarder::forward(PortRuntime& source, uint32_t now) {
 template <class Queue>
 uint32_t Forwarder::forward_from(PortRuntime& source, Queue& queue, uint32_t now) {
   scratch_.clear();
-  uint32_t count = fetch_burst<Header>(queue, *source.memory, scratch_, frames_, chains_);
+  offloads_.clear();
+  bool claims = source.leaves.any();
+  uint32_t count = claims ? fetch_burst<Header>(queue, *source.memory, scratch_, frames_, chains_, offloads_.headers())
+                          : fetch_burst<Header>(queue, *source.memory, scratch_, frames_, chains_, IgnoredHeaders{});
   bool call = false;
   if (count != 0) [[likely]] {
     if (source.transmit_enabled) [[likely]] {
+      if (claims) offloads_.judge(source, frames_, count);
       classify(source, count, now);
       for (uint32_t i = 0; i < active_count_; i++) {
         Group& group = groups_[active_[i]];
@@ -86,12 +91,18 @@ void Forwarder::classify(PortRuntime& source, uint32_t count, uint32_t now) {
     const Frame& frame = frames_[i];
     bytes += frame.length;
     if (frame.length < kEthernetHeader || frame.length > source.max_frame) [[unlikely]] {
-      source.counters->add(frame.length < kEthernetHeader ? Counter::tx_drop_short : Counter::tx_drop_oversize, 1);
-      continue;
+      if (!offloads_.refused(i) && !offloads_.segmented(i)) {
+        source.counters->add(frame.length < kEthernetHeader ? Counter::tx_drop_short : Counter::tx_drop_oversize, 1);
+        continue;
+      }
     }
+    if (offloads_.refused(i)) [[unlikely]]
+      continue;
     uint8_t scattered[kEthernetHeader];
     const uint8_t* start = frame.segments->data;
-    if (frame.segments->length < kEthernetHeader) [[unlikely]] {
+    if (offloads_.segmented(i)) {
+      start = offloads_.tcp(i).bytes;
+    } else if (frame.segments->length < kEthernetHeader) [[unlikely]] {
       gather(scattered, frame.segments, 0, kEthernetHeader);
       start = scattered;
     }
@@ -145,15 +156,15 @@ bool Forwarder::deliver_to(PortRuntime& destination, Queue& queue, const Group& 
   using Burst = ReceiveBurst<Header, Queue>;
   Burst burst(queue, *destination.memory, scratch_, destination.mergeable);
   burst.reserve(group.count);
-  uint64_t bytes = 0;
-  uint32_t small = 0;
-  uint32_t missed = 0;
+  Delivered delivered;
   for (uint32_t i = 0; i < group.count; i++) {
-    const Frame& frame = frames_[group.frames[i]];
-    switch (burst.deliver(frame)) {
-      case Burst::Result::kDelivered: bytes += frame.length; break;
-      case Burst::Result::kTooSmall: small++; break;
-      case Burst::Result::kNoBuffer: missed++; break;
+    uint32_t index = group.frames[i];
+    const Frame& frame = frames_[index];
+    if (offloads_.claimed(index)) {
+      ClaimedFrame<Burst>(burst, frame, offloads_.claim(index), offloads_.tcp(index), delivered)
+          .deliver(destination.takes);
+    } else {
+      delivered.count(burst.deliver(frame), frame.length);
     }
   }
   bool call = false;
@@ -162,10 +173,15 @@ bool Forwarder::deliver_to(PortRuntime& destination, Queue& queue, const Group& 
     call = queue.call_wanted();
   }
   CounterBlock& counters = *destination.counters;
-  counters.add(Counter::rx_packets, group.count - small - missed);
-  counters.add(Counter::rx_bytes, bytes);
-  if (small != 0) counters.add(Counter::rx_drop_small_buffer, small);
-  if (missed != 0) counters.add(Counter::rx_drop_no_buffer, missed);
+  counters.add(Counter::rx_packets, delivered.packets);
+  counters.add(Counter::rx_bytes, delivered.bytes);
+  if (delivered.small != 0) counters.add(Counter::rx_drop_small_buffer, delivered.small);
+  if (delivered.missed != 0) counters.add(Counter::rx_drop_no_buffer, delivered.missed);
+  if (delivered.finished != 0) counters.add(Counter::rx_finished, delivered.finished);
+  if (delivered.segmented != 0) {
+    counters.add(Counter::rx_segmented, delivered.segmented);
+    counters.add(Counter::rx_segments, delivered.segments);
+  }
   if (queue.error() != RingError::kNone) [[unlikely]]
     mark_broken(destination, queue.error());
   return call;

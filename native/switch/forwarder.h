@@ -8,6 +8,7 @@
 
 #include "switch/frame.h"
 #include "switch/network.h"
+#include "switch/offload_burst.h"
 #include "switch/port_table.h"
 
 namespace usvhost {
@@ -41,6 +42,7 @@ class Forwarder {
   PortTable& ports_;
   Frame frames_[kBurst];
   Chain chains_[kBurst];
+  OffloadBurst offloads_;
   std::unique_ptr<Group[]> groups_;
   std::unique_ptr<uint16_t[]> active_;
   uint32_t active_count_ = 0;

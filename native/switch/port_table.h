@@ -9,6 +9,7 @@
 
 #include "base/cpu.h"
 #include "memory/region_table.h"
+#include "offload/abilities.h"
 #include "switch/counters.h"
 #include "virtio/device_queue.h"
 
@@ -37,6 +38,8 @@ struct PortRuntime {
   DeviceQueue* transmit = nullptr;  // the pod's transmit queue, null while it is not running
   DeviceQueue* receive = nullptr;
   bool mergeable = false;  // a frame to the pod may take several receive buffers (VIRTIO_NET_F_MRG_RXBUF)
+  Offloads leaves;         // what the pod may leave undone on its frames
+  Offloads takes;          // what may be left undone on frames to it
   int transmit_call = -1;
   int receive_call = -1;
   bool transmit_enabled = false;  // a started but disabled queue is drained and discarded (vhost-user, "Ring states")

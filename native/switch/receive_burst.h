@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/cpu.h"
+#include "offload/cursor.h"
 #include "switch/copy.h"
 #include "switch/frame.h"
 #include "virtio/net_header.h"
@@ -67,10 +68,43 @@ class ReceiveBurst {
     return Result::kDelivered;
   }
 
-  /** Whether complete() has anything to give back; it always has when a frame was delivered. */
-  bool any() const { return taken_ != 0; }
+  /**
+   * A frame that is made while it is written: `make` gets a cursor behind the header and writes `length` bytes there. `header`
+   * is written with the number of buffers.
+   */
+  template <class Make>
+  Result deliver_made(virtio_net_hdr_mrg_rxbuf header, uint32_t length, Make make) {
+    if (taken_ > kBurst) make_room();
+    if (taken_ == reserved_) reserve(kBurst);  // segments are more than the frames that were counted on
+    if (taken_ == reserved_) return Result::kNoBuffer;
+    uint64_t bytes = uint64_t{Header::kBytes} + length;
+    uint32_t count = 1;
+    if (targets_[taken_].capacity < bytes) {
+      if (!mergeable_) return Result::kTooSmall;
+      if (Result result = find_merged(bytes, count); result != Result::kDelivered) return result;
+    }
+    BufferPiece whole;
+    const BufferPiece* pieces = list_pieces(count, whole);
+    if (pieces == nullptr) return Result::kTooSmall;
+    header.num_buffers = static_cast<uint16_t>(count);
+    PieceCursor to(pieces);
+    to.write(reinterpret_cast<const uint8_t*>(&header), Header::kBytes);
+    make(to);
+    for (uint32_t i = 0; i < count; i++) {
+      uint64_t part = std::min<uint64_t>(targets_[taken_ + i].capacity, bytes);
+      chains_[taken_ + i].written = static_cast<uint32_t>(part);
+      bytes -= part;
+    }
+    taken_ += count;
+    return Result::kDelivered;
+  }
+
+  /** Whether anything was given back or is to be by complete(), so that the driver may want to know. */
+  bool any() const { return taken_ != 0 || given_back_; }
   /** Makes what was delivered visible, all at once: the driver may be reading entries of the same cache lines. */
-  void complete() { queue_.complete(chains_, taken_); }
+  void complete() {
+    if (taken_ != 0) queue_.complete(chains_, taken_);
+  }
 
  private:
   struct Target {
@@ -105,19 +139,19 @@ class ReceiveBurst {
   /** In the middle of a burst of frames that take many buffers each: gives back those that are full. */
   void make_room() {
     complete();
+    given_back_ = true;
     reserved_ -= taken_;
     std::memmove(chains_, chains_ + taken_, reserved_ * sizeof *chains_);
     std::memmove(targets_, targets_ + taken_, reserved_ * sizeof *targets_);
     taken_ = 0;
   }
 
-  /** A frame that is longer than the next buffer: as many buffers as it takes, or none. */
-  Result deliver_merged(const Frame& frame, uint64_t bytes) {
+  /** How many buffers from the next one on `bytes` take, all of them reserved; kDelivered when they are there. */
+  Result find_merged(uint64_t bytes, uint32_t& count) {
     // num_buffers must lie in the first one; a driver that posts less breaks 5.1.6.3.1 and only keeps its own frames away.
     if (targets_[taken_].capacity < Header::kBytes) return Result::kTooSmall;
-    if (taken_ > kBurst) make_room();
     uint64_t room = 0;
-    uint32_t count = 0;
+    count = 0;
     while (room < bytes) {
       if (count == kMaxMerged) return Result::kTooSmall;
       if (taken_ + count == reserved_) {
@@ -128,6 +162,36 @@ class ReceiveBurst {
       }
       room += targets_[taken_ + count++].capacity;
     }
+    return Result::kDelivered;
+  }
+
+  /** The pieces of the next `count` buffers, in `whole` or in scratch space; null when they are too many. */
+  const BufferPiece* list_pieces(uint32_t count, BufferPiece& whole) {
+    const Target& first = targets_[taken_];
+    whole = {first.buffer, first.capacity};
+    if (count == 1) return first.piece_count == 0 ? &whole : first.pieces;
+    if (!scratch_.has_room()) return nullptr;
+    BufferPiece* list = scratch_.free();
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < count; i++) {
+      const Target& target = targets_[taken_ + i];
+      uint32_t pieces = std::max(target.piece_count, 1u);
+      if (used + pieces > kMaxQueueSize) return nullptr;
+      if (target.piece_count == 0) {
+        list[used] = {target.buffer, target.capacity};
+      } else {
+        std::copy_n(target.pieces, pieces, list + used);
+      }
+      used += pieces;
+    }
+    return list;
+  }
+
+  /** A frame that is longer than the next buffer: as many buffers as it takes, or none. */
+  Result deliver_merged(const Frame& frame, uint64_t bytes) {
+    if (taken_ > kBurst) make_room();
+    uint32_t count;
+    if (Result result = find_merged(bytes, count); result != Result::kDelivered) return result;
     GatherCursor from(frame.segments);
     uint32_t left = frame.length;
     for (uint32_t i = 0; i < count; i++) {
@@ -177,6 +241,7 @@ class ReceiveBurst {
   uint32_t taken_ = 0;
   bool mergeable_;
   bool exhausted_ = false;
+  bool given_back_ = false;
   Chain chains_[kMaxTargets];
   Target targets_[kMaxTargets];
 };

@@ -215,6 +215,8 @@ void Switch::publish(Port& port) {
   runtime.transmit = transmit.active() ? &transmit.ring : nullptr;
   runtime.receive = receive.active() ? &receive.ring : nullptr;
   runtime.mergeable = (session.features() & feature_bit(VIRTIO_NET_F_MRG_RXBUF)) != 0;
+  runtime.leaves = sender_offloads(session.features());
+  runtime.takes = receiver_offloads(session.features());
   runtime.transmit_call = transmit.call.get();
   runtime.receive_call = receive.call.get();
   runtime.transmit_enabled = transmit.enabled;

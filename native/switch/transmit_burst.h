@@ -26,23 +26,28 @@ inline void skip_header(Frame& frame, uint32_t skip) {
 }
 
 /** The general case: any number of pieces, the header anywhere across them. False when there is no room or the chain is bad. */
-template <class Header, class Queue>
+template <class Header, class Queue, class Headers>
 bool fetch_chain(Queue& queue, Chain& chain, const vring_desc& first, const RegionTable& memory, Scratch& scratch,
-                 Frame& frame) {
+                 uint32_t index, Frame& frame, Headers& headers) {
   if (!scratch.has_room()) return false;
   PieceList pieces{scratch.free()};
   if (!queue.template walk<Direction::kReadable>(chain, first, memory, pieces)) return false;
   scratch.take(pieces.count);
   frame = {pieces.out, pieces.count, 0, {}};
   if (pieces.total < Header::kBytes) return true;  // length 0: it is dropped and counted as too short
+  headers.gather(index, frame.segments);
   skip_header(frame, Header::kBytes);
   frame.length = static_cast<uint32_t>(std::min<uint64_t>(pieces.total - Header::kBytes, UINT32_MAX));
   return true;
 }
 
-/** Translates up to kBurst chains into frames; stops early at a broken one. Returns how many. */
-template <class Header, class Queue>
-uint32_t fetch_burst(Queue& queue, const RegionTable& memory, Scratch& scratch, Frame* frames, Chain* chains) {
+/**
+ * Translates up to kBurst chains into frames; stops early at a broken one, or when `headers` (IgnoredHeaders, LoadedHeaders) has
+ * had enough. Returns how many.
+ */
+template <class Header, class Queue, class Headers>
+uint32_t fetch_burst(Queue& queue, const RegionTable& memory, Scratch& scratch, Frame* frames, Chain* chains,
+                     Headers headers) {
   queue.begin();
   uint32_t count = queue.look_ahead(chains, kBurst);
   for (uint32_t i = 0; i < count; i++) {
@@ -52,16 +57,18 @@ uint32_t fetch_burst(Queue& queue, const RegionTable& memory, Scratch& scratch, 
     if (descriptor.flags == 0 && descriptor.len >= Header::kBytes) [[likely]] {
       uint8_t* data = memory.translate(descriptor.addr, descriptor.len);
       if (data != nullptr) [[likely]] {
-        // No offload is negotiated, so the header says nothing and is not even read.
+        headers.load(i, data);
         frame.single = {data + Header::kBytes, descriptor.len - Header::kBytes};
         frame.segments = &frame.single;
         frame.segment_count = 1;
         frame.length = frame.single.length;
         prefetch_read(frame.single.data);
+        if (headers.full(frame.length)) return i + 1;
         continue;
       }
     }
-    if (!fetch_chain<Header>(queue, chains[i], descriptor, memory, scratch, frame)) return i;
+    if (!fetch_chain<Header>(queue, chains[i], descriptor, memory, scratch, i, frame, headers)) return i;
+    if (headers.full(frame.length)) return i + 1;
   }
   return count;
 }

@@ -15,11 +15,16 @@ inline constexpr unsigned kVhostUserProtocolFeatures = 30;
 
 inline constexpr uint64_t kRequiredFeatures = feature_bit(VIRTIO_F_VERSION_1);
 inline constexpr uint64_t kFrontEndFeatures = kRequiredFeatures | feature_bit(kVhostUserProtocolFeatures);
+/** What is left undone on a frame the switch does for a receiver that does not (virtio 1.2, 5.1.3); UDP is not among it. */
+inline constexpr uint64_t kOffloadFeatures = feature_bit(VIRTIO_NET_F_CSUM) | feature_bit(VIRTIO_NET_F_GUEST_CSUM) |
+                                             feature_bit(VIRTIO_NET_F_HOST_TSO4) | feature_bit(VIRTIO_NET_F_HOST_TSO6) |
+                                             feature_bit(VIRTIO_NET_F_HOST_ECN) | feature_bit(VIRTIO_NET_F_GUEST_TSO4) |
+                                             feature_bit(VIRTIO_NET_F_GUEST_TSO6) | feature_bit(VIRTIO_NET_F_GUEST_ECN);
 /** Our back-end uses buffers in the order they came in, whatever was negotiated; some drivers are faster when told so. */
 inline constexpr uint64_t kBackEndFeatures = kRequiredFeatures | feature_bit(kVhostUserProtocolFeatures) |
                                              feature_bit(VIRTIO_F_IN_ORDER) | feature_bit(VIRTIO_RING_F_INDIRECT_DESC) |
                                              feature_bit(VIRTIO_RING_F_EVENT_IDX) | feature_bit(VIRTIO_F_RING_PACKED) |
-                                             feature_bit(VIRTIO_NET_F_MRG_RXBUF);
+                                             feature_bit(VIRTIO_NET_F_MRG_RXBUF) | kOffloadFeatures;
 
 /** Protocol feature bits (vhost-user, "Protocol features"). */
 inline constexpr unsigned kProtocolMq = 0;

@@ -5,7 +5,7 @@
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { groupNeeds } from '../support/need.ts';
-import { type GuestMode, guestModes, ringFeatures } from './guest/modes.ts';
+import { type GuestMode, guestModes, offloads, ringFeatures } from './guest/modes.ts';
 import { type GuestAccount, GuestStory } from './guest/story.ts';
 import { iperf3, ping, streams } from './guest/transfers.ts';
 import { printedRows } from './ledger.ts';
@@ -53,12 +53,21 @@ for (const { name, kind, features, stories } of guestModes) {
       for (const side of [found.guest, found.switch]) {
         expect(side).toContain('VERSION_1');
         expect(side.filter((feature) => ringFeatures.includes(feature))).toEqual(features);
+        expect(side.filter((feature) => offloads.includes(feature)).toSorted()).toEqual(offloads.toSorted());
       }
     });
 
     test('ping of every size', () => whole('ping', () => ping(stage)), timeout);
     test('streams', () => whole('TCP content', () => streams(stage)), timeout);
     test('iperf3', () => whole('iperf3', () => iperf3(stage)), timeout);
+
+    test('frames of many segments come from the guest, and each has been cut for the tap', async () => {
+      const { tx_drop_bad_header: bad, tx_drop_gso: unknown } = await stage.switch.counters('guest');
+      const { rx_segmented: frames = 0, rx_segments: segments = 0 } = await stage.switch.counters('far');
+      expect([bad, unknown]).toEqual([0, 0]);
+      expect(frames).toBeGreaterThan(0);
+      expect(segments).toBeGreaterThan(frames);
+    });
 
     async function bindAgain(): Promise<void> {
       const at = '/sys/bus/virtio/drivers/virtio_net';

@@ -38,11 +38,6 @@ std::vector<Bytes> cut(const BufferPiece* pieces, uint32_t length, const virtio_
   return segments;
 }
 
-bool valid_tcp(const Bytes& frame, bool six, uint32_t network, uint32_t transport) {
-  auto bytes = static_cast<uint32_t>(frame.size()) - transport;
-  return model_sum(frame.data() + transport, bytes, pseudo_sum(frame.data(), six, network, bytes)) == 0xffff;
-}
-
 TEST_CASE("segments are valid packets and together the frame") {
   std::mt19937 random(31);
   int cuts = 0;

@@ -48,6 +48,12 @@ inline uint16_t pseudo_sum(const uint8_t* frame, bool six, uint32_t network, uin
   return model_sum(rest, sizeof rest, sum);
 }
 
+/** Whether the TCP sum in `frame` is that of its bytes. */
+inline bool valid_tcp(const Bytes& frame, bool six, uint32_t network, uint32_t transport) {
+  auto bytes = static_cast<uint32_t>(frame.size()) - transport;
+  return model_sum(frame.data() + transport, bytes, pseudo_sum(frame.data(), six, network, bytes)) == 0xffff;
+}
+
 inline TcpSample build(const TcpShape& shape) {
   std::mt19937 random(shape.seed);
   TcpSample sample;

@@ -43,6 +43,8 @@ class Pod {
     transmit_queue.attach(memory.translated(transmit.ring()), 0, features);
     receive_queue.attach(memory.translated(receive.ring()), 0, features);
     runtime.mergeable = (features & feature_bit(VIRTIO_NET_F_MRG_RXBUF)) != 0;
+    runtime.leaves = sender_offloads(features);
+    runtime.takes = receiver_offloads(features);
   }
 
   uint8_t* transmit_buffer(uint16_t i) const { return memory.at((8 + i % kSize) * kBuffer); }

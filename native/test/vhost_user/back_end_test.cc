@@ -106,8 +106,9 @@ TEST_CASE("questions and their answers") {
 }
 
 TEST_CASE("features: nothing that was not offered, and VERSION_1 always") {
-  for (uint64_t features : {uint64_t{0}, feature_bit(kVhostUserProtocolFeatures), kBackEndFeatures | 1,
-                            kBackEndFeatures | uint64_t{1} << 63, kBackEndFeatures | feature_bit(26), UINT64_MAX}) {
+  for (uint64_t features :
+       {uint64_t{0}, feature_bit(kVhostUserProtocolFeatures), kBackEndFeatures | feature_bit(VIRTIO_NET_F_HOST_UFO),
+        kBackEndFeatures | uint64_t{1} << 63, kBackEndFeatures | feature_bit(26), UINT64_MAX}) {
     Session session;
     CHECK(session.number(Request::kSetFeatures, features) == "USV_MESSAGE");
     CHECK(session.back_end.features() == 0);

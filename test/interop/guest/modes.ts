@@ -16,6 +16,18 @@ export interface GuestMode {
 /** Those that change how rings are used. */
 export const ringFeatures = ['MRG_RXBUF', 'INDIRECT_DESC', 'EVENT_IDX', 'RING_PACKED'];
 
+/** What the switch offers for frames whose sums or segments are left undone; every guest wants all of it. */
+export const offloads = [
+  'CSUM',
+  'GUEST_CSUM',
+  'GUEST_TSO4',
+  'GUEST_TSO6',
+  'GUEST_ECN',
+  'HOST_TSO4',
+  'HOST_TSO6',
+  'HOST_ECN',
+];
+
 const usual = ['MRG_RXBUF', 'INDIRECT_DESC', 'EVENT_IDX'];
 
 export const guestModes: readonly GuestMode[] = [
