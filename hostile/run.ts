@@ -67,14 +67,20 @@ function isOffered({ needs = 0n, needsProtocol = 0n }: HostileCase, offer: Offer
   return (offer.features & needs) === needs && (offer.protocolFeatures & needsProtocol) === needsProtocol;
 }
 
-type PlayOne = (each: HostileCase) => Promise<readonly string[]>;
+interface One {
+  readonly failures: readonly string[];
+  /** The back-end serves nobody any more, so that further cases would tell nothing. */
+  readonly over?: boolean;
+}
+type PlayOne = (each: HostileCase) => Promise<One>;
 
 async function playAll(options: RunOptions, offer: Offer, playOne: PlayOne): Promise<CaseResult[]> {
   const results: CaseResult[] = [];
   for (const each of options.cases) {
     if (options.stop.aborted) break;
     const start = performance.now();
-    const failures = isOffered(each, offer) ? await playOne(each) : undefined;
+    const played = isOffered(each, offer) ? await playOne(each) : undefined;
+    const failures = played?.failures;
     // A case that was interrupted has no result.
     if (options.stop.aborted) break;
     const outcome = failures === undefined ? 'absent' : failures.length === 0 ? 'passed' : 'failed';
@@ -82,24 +88,24 @@ async function playAll(options: RunOptions, offer: Offer, playOne: PlayOne): Pro
     const result: CaseResult = { id: each.id, outcome, millis, failures: failures ?? [] };
     results.push(result);
     options.onResult(result);
+    if (played?.over === true) break;
   }
   return results;
 }
 
 const calm = 'calm';
 
-async function playOnStage(stage: Stage, each: HostileCase, stop: AbortSignal): Promise<readonly string[]> {
+async function playOnStage(stage: Stage, each: HostileCase, stop: AbortSignal): Promise<One> {
   const before = await stage.holdings();
   const canaryBefore = await stage.canary();
   const { failure } = await play([...each.script, calm], stage.sockets, stop);
-  if (!stage.running) return ['expected a switch that lives, got its end'];
   const told = await stage.whileRunning(stage.quiet());
   const good = await play(goodFrontEnd(true), stage.sockets, stop);
   const later = await stage.whileRunning(stage.quiet());
   const after = await stage.holdings(before);
   const canaryAfter = await stage.canary(canaryBefore);
   await stage.whileRunning(stage.freshPort());
-  return judge(each.expect, {
+  const failures = judge(each.expect, {
     failedStep: failure,
     failedAfterwards: good.failure,
     // Some lines of a case come late; the good front-end's own are those of one that leaves.
@@ -111,6 +117,7 @@ async function playOnStage(stage: Stage, each: HostileCase, stop: AbortSignal): 
     canaryBefore,
     canaryAfter,
   });
+  return { failures };
 }
 
 /** Plays the cases against a switch of ours that is started for them. */
@@ -122,8 +129,16 @@ export async function runOnStage(options: RunOptions): Promise<RunResult> {
     await play(goodFrontEnd(true), stage.sockets, options.stop);
     await stage.whileRunning(stage.quiet());
     const beforeKib = stage.memoryKib();
-    const results = await playAll(options, offer, (each) => playOnStage(stage, each, options.stop));
-    return { results, memory: { beforeKib, afterKib: stage.memoryKib() } };
+    const results = await playAll(options, offer, async (each) => {
+      try {
+        return await playOnStage(stage, each, options.stop);
+      } catch (error) {
+        // The end of the switch is what a case is out for, and its result.
+        if (!(await stage.hasEnded())) throw error;
+        return { failures: [`expected a switch that lives, got its end: ${String(error)}`], over: true };
+      }
+    });
+    return stage.running ? { results, memory: { beforeKib, afterKib: stage.memoryKib() } } : { results };
   } finally {
     await stage.clear();
   }
@@ -131,18 +146,20 @@ export async function runOnStage(options: RunOptions): Promise<RunResult> {
 
 /**
  * Plays the cases against sockets of any back-end. Nobody says there why a port has ended, so a case passes when the script
- * went as it says and a good front-end is served afterwards.
+ * went as it says and a good front-end is served afterwards. The first case after which none is served is the last one.
  */
 export async function runAtSockets(options: RunOptions, sockets: Sockets): Promise<RunResult> {
   const { stop } = options;
   const offer = await offerOf(sockets, stop);
   const hasNeighbour = sockets['neighbour'] !== undefined;
   const results = await playAll(options, offer, async (each) => {
-    if (!hasNeighbour && each.script.some((step) => step === 'connect n neighbour'))
-      return [`${classOf(each)} needs --neighbour`];
+    if (!hasNeighbour && each.script.includes('connect n neighbour'))
+      return { failures: [`${classOf(each)} needs --neighbour`] };
     const { failure } = await play([...each.script, calm], sockets, stop);
     const good = await play(goodFrontEnd(false), sockets, stop);
-    return [failure, good.failure === '' ? '' : `afterwards: ${good.failure}`].filter((text) => text !== '');
+    const over = good.failure !== '';
+    const failures = [failure, over ? `serves nobody afterwards: ${good.failure}` : ''];
+    return { failures: failures.filter((text) => text !== ''), over };
   });
   return { results };
 }

@@ -118,6 +118,20 @@ export class Stage {
     return this.#switch.running;
   }
 
+  /** Whether the switch is gone, or goes within two seconds: its sockets close before its process is told to have ended. */
+  async hasEnded(): Promise<boolean> {
+    const gone = eventually(
+      () => this.running,
+      (runs) => !runs,
+      'the end of the switch',
+      { millis: settleMillis },
+    );
+    return gone.then(
+      () => true,
+      () => false,
+    );
+  }
+
   /** Rejects when the switch ends before the promise is settled. */
   whileRunning<Value>(promise: Promise<Value>): Promise<Value> {
     return this.#switch.whileRunning(promise);
