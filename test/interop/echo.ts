@@ -66,6 +66,22 @@ export async function accountOf(
   return { ...since(), losses };
 }
 
+/**
+ * As accountOf, on a way whose losses nobody names to us at once: what did not come back counts under `unnamed`, when nothing
+ * moves any more.
+ */
+export async function tallyOf(
+  driver: RunningDriver,
+  unnamed: string,
+  act: () => Promise<void>,
+): Promise<EchoAccount> {
+  const station: Station = async () => {
+    const known = Object.values(await driverStation(driver)()).reduce((sum, count) => sum + count, 0);
+    return { [unnamed]: driver.metric('sent') - driver.metric('received') - known };
+  };
+  return accountOf(driver, [station], act);
+}
+
 /** Connects a driver of its own, and exchanges frames once `ready` says that the way is open. */
 export async function echo(options: {
   readonly path: string;

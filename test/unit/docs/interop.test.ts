@@ -47,11 +47,14 @@ test.each(rows)('$feature: yes with its test, or no', ({ ours, driver }) => {
   }
 });
 
-/** Names of the bits in a definition of native/virtio/features.h, without their prefixes. */
+const header = textOf('native/virtio/features.h');
+
+/** Names of the bits in a definition of native/virtio/features.h and in those that it names, without their prefixes. */
 function offered(constant: string): string[] {
-  const [, definition = ''] =
-    new RegExp(`${constant} =([^;]*);`).exec(textOf('native/virtio/features.h')) ?? [];
-  return [...definition.matchAll(/VIRTIO_(?:NET_|RING_)?F_(\w+)/g)].map(([, name = '']) => name);
+  const [, definition = ''] = new RegExp(`${constant} =([^;]*);`).exec(header) ?? [];
+  const others = [...definition.matchAll(/k\w+Features/g)].flatMap(([name]) => offered(name));
+  const bits = [...definition.matchAll(/VIRTIO_(?:NET_|RING_)?F_(\w+)/g)].map(([, name = '']) => name);
+  return [...others, ...bits];
 }
 
 test.each([
