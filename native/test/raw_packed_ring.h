@@ -58,9 +58,9 @@ class RawPackedRing {
       auto flags = static_cast<uint16_t>(pieces[i].flags | (last ? 0 : VRING_DESC_F_NEXT) | avail_flags(offered_ + i));
       vring_packed_desc* desc = at(offered_ + i);
       desc->addr = pieces[i].address;
-      desc->len = pieces[i].length;
-      desc->id = last ? id : uint16_t{0xdead};
-      __atomic_store_n(&desc->flags, flags, __ATOMIC_RELEASE);
+      // One word, as the device loads it: it may look at any moment.
+      uint64_t word = pieces[i].length | uint64_t{last ? id : uint16_t{0xdead}} << 32 | uint64_t{flags} << 48;
+      __atomic_store_n(reinterpret_cast<uint64_t*>(&desc->len), word, __ATOMIC_RELEASE);
     }
     offered_ += pieces.size();
   }

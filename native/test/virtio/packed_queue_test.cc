@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The device side of a packed ring against a driver that counts entries and never wraps: order, contents, wrap counters, events.
+#include <signal.h>
+#include <sys/mman.h>
+
 #include <deque>
 #include <random>
 #include <thread>
@@ -122,6 +125,47 @@ TEST_CASE("packed queue: two threads, nothing lost, nothing before its contents,
   }
   other.join();
   CHECK_FALSE(failed);
+}
+
+/** The page that is written to for the first time, and what stood in the first element then. */
+struct WriteTrap {
+  static inline uint8_t* page = nullptr;
+  static inline const vring_packed_desc* first = nullptr;
+  static inline uint16_t seen = 0;
+  static inline int hits = 0;
+  static void on_fault(int, siginfo_t*, void*) {
+    seen = first->flags;
+    hits++;
+    mprotect(page, 4096, PROT_READ | PROT_WRITE);
+  }
+};
+
+TEST_CASE("packed queue: while later elements of a burst are written the first one does not say that it is used") {
+  constexpr uint16_t kEntries = 300;  // more than a page of them
+  GuestMemory memory(64 * 1024);
+  RawPackedRing driver;
+  driver.attach(memory.at(0), kEntries);
+  PackedDeviceQueue<> device;
+  device.attach(driver.in(memory), {});
+  for (uint16_t i = 0; i < kEntries; i++) driver.offer({{memory.address(32 * 1024), 1}}, i);
+  Chain chains[kEntries];
+  vring_desc first;
+  device.begin();
+  for (Chain& chain : chains) REQUIRE(device.take(chain, first));
+  device.complete(chains, 250);
+  // Elements 250 to 255 lie in the first page of the ring, those behind them in the second, which cannot be written now.
+  WriteTrap::first = driver.in(memory).desc + 250;
+  WriteTrap::page = reinterpret_cast<uint8_t*>(driver.in(memory).desc) + 4096;
+  struct sigaction trap{}, before{};
+  trap.sa_sigaction = WriteTrap::on_fault;
+  trap.sa_flags = SA_SIGINFO;
+  REQUIRE(sigaction(SIGSEGV, &trap, &before) == 0);
+  REQUIRE(mprotect(WriteTrap::page, 4096, PROT_READ) == 0);
+  device.complete(chains + 250, 10);
+  sigaction(SIGSEGV, &before, nullptr);
+  CHECK(WriteTrap::hits == 1);
+  CHECK((WriteTrap::seen & (kPackedAvail | kPackedUsed)) == kPackedAvail);
+  CHECK((WriteTrap::first->flags & (kPackedAvail | kPackedUsed)) == (kPackedAvail | kPackedUsed));
 }
 
 TEST_CASE("packed queue: flags switch calls and kicks on and off") {
