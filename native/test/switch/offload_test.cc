@@ -202,7 +202,7 @@ TEST_CASE("what does not fit is counted by the segment, and who got the rest is 
 TEST_CASE("a full ring in the middle of merged frames: the driver is called for those before it") {
   OffloadBench bench(kMerge | kOffloadFeatures);
   Pod& pod = bench.pods[1];
-  pod.post(40);
+  pod.post(40, 1700);  // 36 for the first frame, so that they are given back before the second one fails
   pod.receive.want_calls();
   TcpSample sample = build({.data = 60'000});
   memcpy(bench.pods[0].transmit_buffer(0), &sample.header, sizeof sample.header);
@@ -212,11 +212,11 @@ TEST_CASE("a full ring in the middle of merged frames: the driver is called for 
                                     static_cast<uint32_t>(kHeaderBytes + sample.frame.size()));
     bench.pods[0].transmit.offer(i);
   }
-  pod.post(20, 4096);
   CHECK(bench.forward(0) == 2);
   uint64_t calls = 0;
   REQUIRE(read(pod.call.get(), &calls, sizeof calls) == sizeof calls);
-  CHECK(received(pod).size() == pod.count(Counter::rx_packets));
+  CHECK(pod.count(Counter::rx_packets) == 1);
+  CHECK(pod.count(Counter::rx_drop_no_buffer) == 1);
 }
 
 TEST_CASE("the length that a port may send is that of a segment") {
@@ -340,21 +340,29 @@ TEST_CASE("a pod that goes on writing cannot send under another one's address, n
     }
   });
   uint32_t spoofed = 0, passed = 0;
-  for (int round = 0; round < 4000; round++) {
-    pod.transmit.describe(0, pod.transmit_address(0), static_cast<uint32_t>(kHeaderBytes + sample.frame.size()));
-    pod.transmit.offer(0);
+  constexpr uint16_t kFrames = 12;
+  uint64_t rounds = 0;
+  // On a busy machine the two seldom run at once: it goes on until frames of one burst have come out differently often enough.
+  for (int mixed = 0; mixed < 20;) {
+    uint64_t dropped = bench.sent(Counter::tx_drop_spoofed);
+    uint32_t passed_before = passed;
+    // Many in a burst: between the look at the first one and its classification there is time to write.
+    for (uint16_t head = 0; head < kFrames; head++, rounds++) {
+      pod.transmit.describe(head, pod.transmit_address(0), static_cast<uint32_t>(kHeaderBytes + sample.frame.size()));
+      pod.transmit.offer(head);
+    }
     uint16_t before = bench.pods[1].receive.used();
-    bench.pods[1].post(static_cast<uint16_t>(5 - (bench.pods[1].receive.avail() - before)));
-    REQUIRE(bench.forward(0) == 1);
+    bench.pods[1].post(static_cast<uint16_t>(5 * kFrames - (bench.pods[1].receive.avail() - before)));
+    REQUIRE(bench.forward(0) == kFrames);
     for (uint16_t i = before; i != bench.pods[1].receive.used(); i++, passed++) {
       spoofed += bench.pods[1].receive_buffer(i)[kHeaderBytes + 11] == 1 ? 0 : 1;
     }
+    mixed += bench.sent(Counter::tx_drop_spoofed) != dropped && passed != passed_before ? 1 : 0;
   }
   stop.store(true);
   writer.join();
   CHECK(spoofed == 0);
-  CHECK(passed != 0);
-  CHECK(bench.sent(Counter::tx_packets) == 4000);
+  CHECK(bench.sent(Counter::tx_packets) == rounds);
 }
 
 }  // namespace
