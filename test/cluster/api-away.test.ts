@@ -76,7 +76,10 @@ groupNeeds(...clusterPeers)('a node without its API server', () => {
     await stage.offers(portCount);
     await stage.runs('left');
     await reaches(stage, 'left', target);
-    await stage.remove('left', 'right');
+    // Pods without grace are gone for the API server at once. The kubelet tells it of pods before it hears of them again.
+    await stage.apply(pod('heard'));
+    await stage.runs('heard');
+    await stage.remove('left', 'right', 'heard');
     await stage.nothingLeft();
   }, 300_000);
 });
