@@ -30,7 +30,7 @@ await main(async () => {
     const serving = new Child('iperf3', server.enter('iperf3', '--server', '--forceflush'), { onLine });
     undo(async () => void (await serving.stop()));
     await serving.whileRunning(listening.promise);
-    // The first half second, in which the window grows, is left out.
+    // The first second, in which the window grows, is left out.
     const args = ['--client', addresses[1], '--time', seconds, '--omit', '1', '--json'];
     const said = await client.run('iperf3', ...args);
     return report.parse(JSON.parse(said)).end.sum_received.bits_per_second / 1e9;
