@@ -5,6 +5,7 @@
 // not implement is accepted only with the value that asks for nothing.
 
 import { usvError } from '../lib/errors.ts';
+import type { DriverOffers } from '../native/index.ts';
 
 export interface PortArguments {
   /** Device name as given, `net_virtio_user0`. */
@@ -16,6 +17,8 @@ export interface PortArguments {
   readonly mac: string | undefined;
   /** Whether we listen at the path; undefined: not given. */
   readonly server: boolean | undefined;
+  /** Only those that were given. */
+  readonly offers: Partial<DriverOffers>;
 }
 
 interface MutableArguments {
@@ -23,6 +26,7 @@ interface MutableArguments {
   queueSize?: number;
   mac?: string;
   server?: boolean;
+  readonly offers: { -readonly [Offer in keyof DriverOffers]?: boolean };
 }
 
 type Apply = (into: MutableArguments, value: string, key: string) => void;
@@ -36,11 +40,19 @@ function integer(value: string, key: string, expected: string, accepts: (n: numb
 /** Entries of the largest ring that the driver makes. */
 export const largestQueue = 4096;
 
-/** A ring size as the driver takes it: a power of two (virtio 1.2, 2.7). */
+const isPowerOfTwo = (n: number): boolean => (n & (n - 1)) === 0;
+
+/** Split rings have a power of two of entries (virtio 1.2, 2.7), packed rings any number (2.8.10.1). */
 const queueSize: Apply = (into, value, key) => {
-  const accepts = (n: number): boolean => n >= 2 && n <= largestQueue && (n & (n - 1)) === 0;
-  into.queueSize = integer(value, key, `a power of two from 2 to ${largestQueue}`, accepts);
+  into.queueSize = integer(value, key, `2 to ${largestQueue}`, (n) => n >= 2 && n <= largestQueue);
 };
+
+/** Keys come in any order, so that this is looked at when all are known. */
+function checkQueueSize({ queueSize: size, offers }: MutableArguments, key: string): void {
+  if (size === undefined || offers.packed === true || isPowerOfTwo(size)) return;
+  const expected = `a power of two from 2 to ${largestQueue} without packed_vq=1`;
+  throw usvError('USV_DEVARG', { what: `${key}=`, expected, got: JSON.stringify(String(size)) });
+}
 
 const onlyOnePair: Apply = (_, value, key) => {
   integer(value, key, '1 (one queue pair)', (n) => n === 1);
@@ -52,10 +64,12 @@ function notImplemented(what: string): Apply {
   };
 }
 
-/** Offers that a driver makes by default and the back-end need not take. */
-const anyOffer: Apply = (_, value, key) => {
-  integer(value, key, '0 or 1', (n) => n === 0 || n === 1);
-};
+/** An offer, which the back-end need not take. */
+function offer(name: keyof DriverOffers): Apply {
+  return (into, value, key) => {
+    into.offers[name] = integer(value, key, '0 or 1', (n) => n === 0 || n === 1) === 1;
+  };
+}
 
 const server: Apply = (into, value, key) => {
   into.server = integer(value, key, '0 (connect) or 1 (listen)', (n) => n === 0 || n === 1) === 1;
@@ -96,7 +110,7 @@ const rfcKeys: Readonly<Record<string, Apply>> = {
   cq: notImplemented('no control queue'),
 };
 
-/** DPDK's keys of net_virtio_user. */
+/** DPDK's keys of net_virtio_user, and two that it has no key for. */
 const dpdkKeys: Readonly<Record<string, Apply>> = {
   path,
   mac,
@@ -104,15 +118,23 @@ const dpdkKeys: Readonly<Record<string, Apply>> = {
   queues: onlyOnePair,
   cq: notImplemented('no control queue'),
   server,
-  packed_vq: notImplemented('split rings'),
+  packed_vq: offer('packed'),
   vectorized: notImplemented('one code path'),
-  mrg_rxbuf: anyOffer,
-  in_order: anyOffer,
+  mrg_rxbuf: offer('mergeable'),
+  in_order: offer('inOrder'),
+  indirect: offer('indirect'),
+  event_idx: offer('eventIndex'),
 };
 
-const drivers: readonly { readonly pattern: RegExp; readonly keys: Readonly<Record<string, Apply>> }[] = [
-  { pattern: /^eth_cvio\d{1,4}$/, keys: rfcKeys },
-  { pattern: /^(net_)?virtio_user\d{0,4}$/, keys: dpdkKeys },
+interface Form {
+  readonly pattern: RegExp;
+  readonly keys: Readonly<Record<string, Apply>>;
+  readonly sizeKey: string;
+}
+
+const drivers: readonly Form[] = [
+  { pattern: /^eth_cvio\d{1,4}$/, keys: rfcKeys, sizeKey: 'queue_num' },
+  { pattern: /^(net_)?virtio_user\d{0,4}$/, keys: dpdkKeys, sizeKey: 'queue_size' },
 ];
 
 /**
@@ -129,7 +151,7 @@ export function parseDevargs(text: string): PortArguments {
       got: JSON.stringify(name),
     });
   }
-  const found: MutableArguments = {};
+  const found: MutableArguments = { offers: {} };
   const seen = new Set<string>();
   for (const pair of pairs) {
     const equals = pair.indexOf('=');
@@ -152,5 +174,7 @@ export function parseDevargs(text: string): PortArguments {
       got: JSON.stringify(text),
     });
   }
-  return { name, path: found.path, queueSize: found.queueSize, mac: found.mac, server: found.server };
+  checkQueueSize(found, driver.sizeKey);
+  const { path: place, queueSize: size, mac: address, server: listens, offers } = found;
+  return { name, path: place, queueSize: size, mac: address, server: listens, offers };
 }

@@ -6,7 +6,12 @@
 import type { DataplaneConfig } from '../lib/config/dataplane.ts';
 import { usvError } from '../lib/errors.ts';
 import { checkIfname } from '../lib/names.ts';
-import type { DataplaneOptions, EngineOptions } from '../native/index.ts';
+import {
+  type DataplaneOptions,
+  type DriverOffers,
+  type EngineOptions,
+  usualOffers,
+} from '../native/index.ts';
 import { largestQueue, parseDevargs } from './devargs.ts';
 import type { HandlerPort } from './packet-api.ts';
 import { findPort, type PortPlace } from './port-directory.ts';
@@ -20,6 +25,7 @@ interface FoundPort extends PortPlace {
   readonly queueSize: number;
   readonly mac: string | undefined;
   readonly server: boolean;
+  readonly offers: DriverOffers;
 }
 
 /** `from`: who can give the value. */
@@ -28,17 +34,18 @@ function required<Value>(value: Value | undefined, engine: string, from: string)
   throw usvError('USV_CONFIG', { what: `engine ${engine}`, expected: from, got: 'nothing' });
 }
 
-/** A frame with its Ethernet header and a VLAN tag (18 bytes) fits into one buffer of the driver (2048 bytes). */
-const largestTapMtu = 2030;
+/** One buffer of the driver. */
+const bufferBytes = 2048;
+/** Ethernet header and a VLAN tag. */
+const frameOverhead = 18;
 
-/** What the kernel reads from a tap would be cut otherwise. */
-function checkTapMtu({ contract }: FoundPort): void {
-  if (contract === undefined || contract.mtu <= largestTapMtu) return;
-  throw usvError('USV_CONFIG', {
-    what: `mtu of ${contract.ifname}, for engine tap`,
-    expected: `at most ${largestTapMtu}`,
-    got: String(contract.mtu),
-  });
+/**
+ * What is offered where the device arguments do not say. Mergeable buffers cost a look at each frame's header, so they
+ * are offered where a frame can be longer than a buffer: with engine tap, whose MTU is the pod's to change, and by MTU or size.
+ */
+function defaultOffers(config: DataplaneConfig, contract: PortPlace['contract']): DriverOffers {
+  const largest = Math.max(config.size, (contract?.mtu ?? 0) + frameOverhead);
+  return { ...usualOffers, mergeable: config.engine === 'tap' || largest > bufferBytes };
 }
 
 function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions {
@@ -85,7 +92,6 @@ function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions 
       required(config.handler, 'handler', '--handler');
       return { kind: 'handler' };
     case 'tap':
-      checkTapMtu(port);
       return {
         kind: 'tap',
         device: checkIfname(required(config.tap ?? port.contract?.ifname, 'tap', '--tap or a port.json')),
@@ -114,7 +120,7 @@ export function handlerPorts(config: DataplaneConfig): HandlerPort[] {
 
 function findPorts(config: DataplaneConfig): FoundPort[] {
   return config.port.map((text): FoundPort => {
-    const { name, path, queueSize, mac, server } = parseDevargs(text);
+    const { name, path, queueSize, mac, server, offers } = parseDevargs(text);
     const place = findPort(path);
     return {
       ...place,
@@ -123,6 +129,7 @@ function findPorts(config: DataplaneConfig): FoundPort[] {
       queueSize: queueSize ?? Math.min(place.contract?.queueSize ?? defaultQueueSize, largestQueue),
       mac: mac ?? place.contract?.mac,
       server: server ?? place.contract?.podRole === 'server',
+      offers: { ...defaultOffers(config, place.contract), ...offers },
     };
   });
 }
@@ -141,7 +148,13 @@ export function nativeOptions(config: DataplaneConfig): DataplaneOptions {
     });
   }
   return {
-    ports: ports.map(({ name, socketPath: path, queueSize, server }) => ({ name, path, queueSize, server })),
+    ports: ports.map(({ name, socketPath: path, queueSize, server, offers }) => ({
+      name,
+      path,
+      queueSize,
+      server,
+      offers,
+    })),
     engine: engineOptions(config, first),
     memory: memoryOptions(config.memory),
     buffers: config.buffers,

@@ -2,7 +2,7 @@
 //
 // Two well-behaved pods on the switch under attack: one pings the other all the time, and not one answer may be missing.
 
-import { NativeDataplane } from '../native/index.ts';
+import { NativeDataplane, usualOffers } from '../native/index.ts';
 import { canaryMacs } from './front-end.ts';
 
 const addresses = ['10.66.0.1', '10.66.0.2'] as const;
@@ -13,7 +13,7 @@ const intervalMillis = 3;
 function dataplane(path: string, engine: ConstructorParameters<typeof NativeDataplane>[0]['engine']) {
   return new NativeDataplane(
     {
-      ports: [{ name: 'canary', path, queueSize: 256, server: false }],
+      ports: [{ name: 'canary', path, queueSize: 256, server: false, offers: usualOffers }],
       engine,
       memory: { kind: 'memfd', place: '' },
       buffers: 0,

@@ -150,7 +150,7 @@ export const errorTable = {
   },
   USV_FEATURES: {
     cause: 'The two sides of a port have no set of virtio features that both can work with.',
-    next: 'Use a back-end with VIRTIO_F_VERSION_1.',
+    next: 'Use a back-end with VIRTIO_F_VERSION_1, and with packed rings where the ring size is no power of two.',
     cni: 103,
     grpc: 'FAILED_PRECONDITION',
     exit: 1,

@@ -59,7 +59,31 @@ export interface DriverPortOptions {
   readonly queueSize: number;
   /** We listen at the path and the back-end connects. */
   readonly server: boolean;
+  readonly offers: DriverOffers;
 }
+
+/** What the driver offers a back-end, which need not take it. */
+export interface DriverOffers {
+  /** Packed rings, of any size (VIRTIO_F_RING_PACKED); without the back-end's consent the rings are split. */
+  readonly packed: boolean;
+  /** Buffers are used in the order in which they were made available (VIRTIO_F_IN_ORDER). */
+  readonly inOrder: boolean;
+  /** A received frame may take several buffers (VIRTIO_NET_F_MRG_RXBUF). */
+  readonly mergeable: boolean;
+  /** A sent frame of several buffers takes one entry of the ring (VIRTIO_F_INDIRECT_DESC). */
+  readonly indirect: boolean;
+  /** Notifications are asked for by index (VIRTIO_F_EVENT_IDX). */
+  readonly eventIndex: boolean;
+}
+
+/** Of a driver whose frames fit one buffer. */
+export const usualOffers: DriverOffers = {
+  packed: false,
+  inOrder: true,
+  mergeable: false,
+  indirect: true,
+  eventIndex: false,
+};
 
 /** Addresses as text; IPv4 only where an IP address is named. */
 export type EngineOptions =

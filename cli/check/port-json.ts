@@ -16,8 +16,6 @@ const what = 'port.json';
 
 /** Far over what a node writes. */
 export const largestDocument = 65_536;
-/** Largest MTU of which a frame fits a buffer of our driver (docs/dataplane.md). */
-const largestTapMtu = 2030;
 /** RFC 8200, section 5. */
 const smallestIpv6Mtu = 1280;
 
@@ -116,12 +114,10 @@ function checkMac({ mac }: PortContract): Finding {
   return wrong('MAC', `${mac} is ${group ? 'a group address' : 'no address'}`, todo);
 }
 
-function checkMtu({ mtu, endpoint, ips }: PortContract): Finding {
+function checkMtu({ mtu, ips }: PortContract): Finding {
   if (mtu < smallestIpv6Mtu && ips.some((ip) => ip.includes(':')))
     return wrong('MTU', `${mtu}, and IPv6 needs ${smallestIpv6Mtu}`, 'give the network a larger "mtu"');
-  if (mtu <= largestTapMtu || endpoint !== 'tap') return ok('MTU', String(mtu));
-  const todo = `give the network an "mtu" of at most ${largestTapMtu}`;
-  return wrong('MTU', `${mtu}, and the dataplane feeds a tap of at most ${largestTapMtu}`, todo);
+  return ok('MTU', String(mtu));
 }
 
 function checkQueues({ queues, queueSize }: PortContract): Finding {

@@ -32,7 +32,7 @@ export const dataplaneConfigSchema = z.strictObject({
   target: z.optional(ipv4).check(z.describe('ping: the address to ping')),
   count: integerField(0, 65_535, 10, 'ping: how many requests'),
   intervalMillis: integerField(1, 60_000, 20, 'ping: milliseconds between requests'),
-  size: integerField(60, 2048, 64, 'txonly: bytes of a frame from destination address to end of payload'),
+  size: integerField(60, 65_535, 64, 'txonly: bytes of a frame from destination address to end of payload'),
   limit: integerField(0, Number.MAX_SAFE_INTEGER, 0, 'txonly: frames to send, 0 without end'),
   verify: flagField(
     'txonly, rxonly: give each frame a pattern of its own and compare every byte of what comes in',

@@ -46,8 +46,10 @@ EngineOptions read_engine(const Napi::Object& from) {
 DataplaneOptions read_options(const Napi::Object& from) {
   DataplaneOptions options;
   for (const Napi::Object& port : objects(from, "ports")) {
+    Napi::Object offers = object(port, "offers");
     options.ports.push_back({text(port, "name"), text(port, "path"), static_cast<uint16_t>(u32(port, "queueSize")),
-                             boolean(port, "server")});
+                             boolean(port, "server"), boolean(offers, "packed"), boolean(offers, "inOrder"),
+                             boolean(offers, "mergeable"), boolean(offers, "indirect"), boolean(offers, "eventIndex")});
   }
   options.engine = read_engine(object(from, "engine"));
   Napi::Object memory = object(from, "memory");

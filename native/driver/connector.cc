@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/cpu.h"
+#include "driver/port_features.h"
 #include "vhost_user/message_table.h"
 #include "vhost_user/sockets.h"
 
@@ -24,7 +25,8 @@ constexpr uint32_t kServerSocketMode = 0666;
 Connector::Connector(std::vector<VirtioPort*> ports, const Segment& segment, const PollThread& thread,
                      ConnectorOptions options, std::function<void(LinkEvent)> on_event)
     : segment_(segment), data_thread_(thread), options_(options), on_event_(std::move(on_event)) {
-  for (VirtioPort* port : ports) sessions_.push_back({port, {}, {}, {}, 0, options_.backoff_min_millis, false, {}});
+  for (VirtioPort* port : ports)
+    sessions_.push_back({port, {}, {}, {}, 0, options_.backoff_min_millis, false, false, {}});
 }
 
 Status Connector::start() {
@@ -101,7 +103,7 @@ FrontEndConfig Connector::front_end_config(const VirtioPort& port) const {
   uint64_t base = guest_address(segment_.data());
   config.region = {base, segment_.size(), base, 0};
   config.memory_fd = segment_.fd();
-  for (uint16_t i = 0; i < kQueues; i++) config.queues[i] = port.front_end_queue(i);
+  config.features = wanted_features(port.options());
   return config;
 }
 
@@ -127,7 +129,7 @@ void Connector::attempt(Session& session, uint64_t now) {
   Status found = port.server ? take_connection(session, socket) : connect_to(port.path, socket);
   if (!found.ok()) close(session, found, now);
   if (!socket) return;
-  session.port->reset_rings(data_thread_);
+  session.ringed = false;
   session.front_end.emplace(front_end_config(*session.port));
   session.deadline = now + options_.handshake_millis * kMilli;
   FrontEnd* front_end = &*session.front_end;
@@ -146,8 +148,21 @@ Status Connector::ended(const Session& session) const {
   return failure("USV_PORT_BUSY", "expected a handshake, got the end: is the port in use by another driver?");
 }
 
+/** Rings depend on features, so they are made once those are known and before the back-end hears of them. */
+Status Connector::make_rings(Session& session) {
+  uint64_t features = session.front_end->features();
+  if (Status status = check_features(session.port->options(), features); !status.ok()) return status;
+  session.port->reset_rings(data_thread_, features);
+  for (uint16_t i = 0; i < kQueues; i++) session.front_end->set_queue(i, session.port->front_end_queue(i));
+  session.ringed = true;
+  return {};
+}
+
 /** Sends all that can be sent now; the link is up when nothing is left to do. */
 Status Connector::proceed(Session& session) {
+  if (!session.ringed && session.front_end->features() != 0) {
+    if (Status status = make_rings(session); !status.ok()) return status;
+  }
   OutgoingMessage message;
   while (session.front_end->next(message)) {
     Status sent = session.stream->send(message.request, message.flags, &message.payload, message.size, message.fds,

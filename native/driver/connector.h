@@ -47,6 +47,7 @@ class Connector {
     Fd listener;            // of a server port, from the first attempt on
     uint64_t deadline = 0;  // of the handshake, or of the next attempt while there is no stream
     uint32_t backoff_millis = 0;
+    bool ringed = false;  // the port has rings for what was negotiated
     bool up = false;
     std::string last_reason;
   };
@@ -57,6 +58,7 @@ class Connector {
   static bool awaits_back_end(const Session& session, uint64_t now);
   void on_readable(Session& session, uint64_t now);
   Status proceed(Session& session);
+  Status make_rings(Session& session);
   Status ended(const Session& session) const;
   /** `reason` is a copy: it may be the status of the stream that ends here. */
   void close(Session& session, Status reason, uint64_t now);

@@ -5,8 +5,19 @@ namespace usvhost {
 
 namespace {
 
-// Frames that an engine holds between receive and transmit, and what the tap reads ahead.
+// Frames that an engine holds between receive and transmit.
 constexpr uint32_t kBuffersInHand = 4 * kEngineBurst;
+
+/** What the engine has in hand or in a transmit ring beyond one buffer for each entry of the ring. */
+uint32_t buffers_of_engine(const EngineOptions& engine, uint32_t queue_size) {
+  if (std::holds_alternative<HandlerOptions>(engine)) return Handler::kBuffers;
+  // A few of the largest frames; while there are more, the kernel's queue keeps them.
+  if (std::holds_alternative<TapOptions>(engine)) return 16 * ReadAhead::kBuffers;
+  const auto* traffic = std::get_if<TrafficOptions>(&engine);
+  // A frame of several buffers has one more for its table.
+  uint32_t each = traffic == nullptr ? 1 : buffers_of(traffic->size);
+  return each == 1 ? 0 : each * (queue_size + kBuffersInHand);
+}
 
 }  // namespace
 
@@ -17,14 +28,15 @@ Status Dataplane::start() {
   size_t ring_bytes = 0;
   uint32_t buffers = kBuffersInHand;
   for (const VirtioPortOptions& port : options_.ports) {
-    if (!valid_split_size(port.queue_size) || port.queue_size < 2) {
-      return failure("USV_CONFIG", "expected a queue size that is a power of two from 2 to %u, got %u", kMaxQueueSize,
-                     port.queue_size);
+    bool valid = port.packed ? valid_packed_size(port.queue_size) : valid_split_size(port.queue_size);
+    if (!valid || port.queue_size < 2) {
+      return failure("USV_CONFIG", "expected a queue size from 2 to %u, a power of two unless rings are packed, got %u",
+                     kMaxQueueSize, port.queue_size);
     }
     ring_bytes += VirtioPort::ring_bytes(port.queue_size);
     buffers += 2u * port.queue_size;
   }
-  if (std::holds_alternative<HandlerOptions>(options_.engine)) buffers += Handler::kBuffers;
+  buffers += buffers_of_engine(options_.engine, options_.ports.front().queue_size);
   if (options_.buffers != 0) buffers = options_.buffers;
   SegmentOptions segment = options_.segment;
   segment.bytes = ring_bytes + size_t{buffers} * kBufferStride;
@@ -111,8 +123,9 @@ DataplaneReport Dataplane::report() const {
         {port->options().name,
          {metric("rx_packets", counters.rx_packets), metric("rx_bytes", counters.rx_bytes),
           metric("tx_packets", counters.tx_packets), metric("tx_bytes", counters.tx_bytes),
-          metric("rx_drop_length", counters.rx_drop_length), metric("tx_drop_full", counters.tx_drop_full),
-          metric("tx_drop_down", counters.tx_drop_down), metric("tx_lost", counters.tx_lost)}});
+          metric("rx_drop_length", counters.rx_drop_length), metric("rx_drop_buffers", counters.rx_drop_buffers),
+          metric("tx_drop_full", counters.tx_drop_full), metric("tx_drop_down", counters.tx_drop_down),
+          metric("tx_drop_long", counters.tx_drop_long), metric("tx_lost", counters.tx_lost)}});
   }
   report.engine = engine_->report();
   return report;

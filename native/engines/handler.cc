@@ -66,11 +66,14 @@ uint32_t Handler::gather(uint32_t port) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < count; i++) {
     Packet packet = flight.packets[i];
-    if (packet.length < kEthernetBytes) {
-      drop(packet, drop_short_);
+    if (packet.length < kEthernetBytes || packet.length > kPayloadCapacity) {
+      drop(packet, packet.length < kEthernetBytes ? drop_short_ : drop_long_);
       continue;
     }
-    std::memcpy(exchange_->frame(burst, kept), ports_[port]->pool().payload(packet.buffer), packet.length);
+    copy_out(ports_[port]->pool(), packet, exchange_->frame(burst, kept));
+    // It fits one buffer, so it goes out in one.
+    if (packet.chained()) ports_[port]->pool().give_chain(packet.rest);
+    packet.rest = kNoBuffer;
     flight.packets[kept] = packet;
     words.length[kept] = packet.length;
     words.verdict[kept] = FrameExchange::kDrop;
@@ -119,7 +122,7 @@ uint32_t Handler::finish(uint32_t burst, bool failed) {
 
 void Handler::drop(const Packet& packet, std::atomic<uint64_t>& counter) {
   DriverCounters::add(counter, 1);
-  ports_[0]->pool().give(packet.buffer);
+  give_packet(ports_[0]->pool(), packet);
 }
 
 bool Handler::pending() {
@@ -144,6 +147,7 @@ std::vector<Metric> Handler::report() const {
           metric("drop_threw", drop_threw_),
           metric("drop_invalid", drop_invalid_),
           metric("drop_short", drop_short_),
+          metric("drop_long", drop_long_),
           metric("full", full_times_),
           {"in_hand", static_cast<double>(exchange_->in_hand())},
           {"given", static_cast<double>(exchange_->bursts_given())}};

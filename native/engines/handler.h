@@ -54,6 +54,7 @@ class Handler final : public Engine {
   std::atomic<uint64_t> drop_threw_{0};
   std::atomic<uint64_t> drop_invalid_{0};
   std::atomic<uint64_t> drop_short_{0};
+  std::atomic<uint64_t> drop_long_{0};
   std::atomic<uint64_t> full_times_{0};
 };
 

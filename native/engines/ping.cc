@@ -20,7 +20,9 @@ uint32_t Ping::poll() {
   for (uint32_t i = 0; i < count; i++) {
     const uint8_t* frame = port_.pool().payload(packets[i].buffer);
     uint16_t sequence;
-    if (peer_ == 0) {
+    if (packets[i].chained()) {
+      // No answer to what we send is so long.
+    } else if (peer_ == 0) {
       peer_ = parse_arp_reply(frame, packets[i].length, options_.destination);
       if (peer_ != 0) next_send_ = now;
     } else if (parse_echo_reply(frame, packets[i].length, kId, sequence) && sequence < sent_at_.size() &&
@@ -29,7 +31,7 @@ uint32_t Ping::poll() {
       std::lock_guard lock(mutex_);
       rtt_micros_.push_back(static_cast<double>(now - sent_at_[sequence]) / 1000.0);
     }
-    port_.pool().give(packets[i].buffer);
+    give_packet(port_.pool(), packets[i]);
   }
   if (!done_.load(std::memory_order_relaxed) && now >= next_send_) send(now);
   return count;

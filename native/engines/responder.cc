@@ -8,12 +8,13 @@ uint32_t Responder::poll() {
   uint32_t count = port_.receive(packets, kEngineBurst);
   for (uint32_t i = 0; i < count; i++) {
     uint8_t* frame = port_.pool().payload(packets[i].buffer);
-    if (answer_in_place(frame, packets[i].length, options_.mac, options_.ip)) {
+    // An answer is as long as the question, and fits one buffer.
+    if (!packets[i].chained() && answer_in_place(frame, packets[i].length, options_.mac, options_.ip)) {
       DriverCounters::add(answered_, 1);
       port_.transmit_or_drop(&packets[i], 1);
     } else {
       DriverCounters::add(ignored_, 1);
-      port_.pool().give(packets[i].buffer);
+      give_packet(port_.pool(), packets[i]);
     }
   }
   return count;

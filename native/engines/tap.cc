@@ -6,10 +6,16 @@
 #include <net/if.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 
 #include "virtio/net_header.h"
 
 namespace usvhost {
+
+namespace {
+// So much is read before it is sent on: a burst of the largest frames would fill the peer's cache.
+constexpr uint32_t kPassBytes = 256 * 1024;
+}  // namespace
 
 Status Tap::open() {
   if (options_.device.empty() || options_.device.size() >= IFNAMSIZ) {
@@ -41,35 +47,40 @@ uint32_t Tap::from_port() {
   Packet packets[kEngineBurst];
   uint32_t count = port_.receive(packets, kEngineBurst);
   for (uint32_t i = 0; i < count; i++) {
-    uint8_t* header = port_.pool().header(packets[i].buffer);
-    // The back-end's header is not trusted with the kernel: no offload was negotiated, so it is written as such.
-    PlainHeader::write(header);
-    ssize_t written;
-    do {
-      written = ::write(tap_.get(), header, kNetHeaderBytes + packets[i].length);
-    } while (written < 0 && errno == EINTR);
-    if (written < 0) DriverCounters::add(tap_drops_, 1);
-    port_.pool().give(packets[i].buffer);
+    if (!to_kernel(packets[i])) DriverCounters::add(tap_drops_, 1);
+    give_packet(port_.pool(), packets[i]);
   }
   return count;
+}
+
+bool Tap::to_kernel(const Packet& packet) {
+  // The back-end's header is not trusted with the kernel: no offload was negotiated, so the header says nothing.
+  virtio_net_hdr_mrg_rxbuf header{};
+  header.num_buffers = 1;
+  iovec vector[1 + kMaxFrameBuffers] = {{&header, sizeof header}};
+  int count = 1;
+  for_each_stretch(port_.pool(), packet, [&](uint8_t* bytes, uint32_t length) { vector[count++] = {bytes, length}; });
+  ssize_t written;
+  do {
+    written = ::writev(tap_.get(), vector, count);
+  } while (written < 0 && errno == EINTR);
+  return written >= 0;
 }
 
 uint32_t Tap::from_tap() {
   Packet packets[kEngineBurst];
   uint32_t count = 0;
-  while (count < kEngineBurst) {
-    uint32_t buffer;
-    if (port_.pool().take(&buffer, 1) == 0) {
+  for (uint32_t bytes = 0; count < kEngineBurst && bytes < kPassBytes;) {
+    if (!ahead_.ready()) {
       // All buffers are in the transmit ring.
       port_.reclaim();
-      if (port_.pool().take(&buffer, 1) == 0) break;
+      if (!ahead_.ready()) break;
     }
-    ssize_t got = ::read(tap_.get(), port_.pool().header(buffer), kHeaderBytes + kPayloadCapacity);
-    if (got <= static_cast<ssize_t>(kHeaderBytes)) {
-      port_.pool().give(buffer);
-      break;
-    }
-    packets[count++] = {buffer, static_cast<uint32_t>(got) - kHeaderBytes};
+    ssize_t got = ::readv(tap_.get(), ahead_.vector(), ReadAhead::kVectors);
+    if (got <= static_cast<ssize_t>(kHeaderBytes)) break;
+    uint32_t length = static_cast<uint32_t>(got) - kHeaderBytes;
+    packets[count++] = ahead_.packet(length);
+    bytes += length;
   }
   if (count != 0) port_.transmit_or_drop(packets, count);
   return count;

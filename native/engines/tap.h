@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engines/engine.h"
+#include "engines/read_ahead.h"
 
 namespace usvhost {
 
@@ -17,7 +18,7 @@ struct TapOptions {
 
 class Tap final : public Engine {
  public:
-  Tap(VirtioPort& port, TapOptions options) : port_(port), options_(std::move(options)) {}
+  Tap(VirtioPort& port, TapOptions options) : port_(port), options_(std::move(options)), ahead_(port.pool()) {}
   /** Fails with USV_TAP: no such device, owned by another uid, or the node cannot be opened. */
   Status open() override;
   Status watch(const PollThread& thread) override { return thread.watch(tap_.get()); }
@@ -27,11 +28,13 @@ class Tap final : public Engine {
 
  private:
   uint32_t from_port();
+  bool to_kernel(const Packet& packet);
   uint32_t from_tap();
 
   VirtioPort& port_;
   TapOptions options_;
   Fd tap_;
+  ReadAhead ahead_;
   std::atomic<uint64_t> tap_drops_{0};  // frames that the tap did not take: interface down or its queue full
 };
 

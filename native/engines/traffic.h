@@ -11,7 +11,7 @@ namespace usvhost {
 struct TrafficOptions {
   bool transmit = false;
   bool verify = false;  // each frame has a pattern of its own, and each received frame is compared with it
-  uint32_t size = 60;   // bytes from destination address to end of payload, 60 to 2048
+  uint32_t size = 60;   // bytes from destination address to end of payload, 60 to kMaxFrameBytes
   uint64_t limit = 0;   // frames to send, 0: without end
   MacAddress source_mac = 0;
   MacAddress destination_mac = 0;
@@ -30,12 +30,16 @@ class Traffic final : public Engine {
  private:
   bool wants_to_send() const;
   uint32_t receive();
+  const uint8_t* whole(const Packet& packet);
   uint32_t send();
+  void write_frame(uint8_t* frame, uint64_t sequence);
+  Packet make(const uint32_t* buffers, uint64_t sequence);
 
   VirtioPort& port_;
   TrafficOptions options_;
   std::atomic<bool> running_;
   alignas(64) uint8_t template_[64] = {};
+  std::vector<uint8_t> scratch_;
   uint64_t sequence_ = 0;
   std::atomic<uint64_t> sent_{0};
   std::atomic<uint64_t> received_{0};

@@ -13,6 +13,9 @@ namespace {
 constexpr uint64_t kDriverStatus =
     VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK;
 
+/** Both positions of a packed ring at its beginning, with wrap counter 1 (vhost-user, "Vring state description"). */
+constexpr uint32_t kPackedBase = 0x80008000;
+
 uint64_t pointer_value(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
 }  // namespace
@@ -98,11 +101,11 @@ void FrontEnd::build(OutgoingMessage& out) {
       }
       return;
     case Step::kVringNum: return state(Request::kSetVringNum, queue.ring.size);
-    case Step::kVringBase: return state(Request::kSetVringBase, 0);
+    case Step::kVringBase: return state(Request::kSetVringBase, queue.ring.packed ? kPackedBase : 0);
     case Step::kVringAddr:
       out.request = Request::kSetVringAddr;
       out.payload.address = {
-          queue_, 0, pointer_value(queue.ring.desc), pointer_value(queue.ring.used), pointer_value(queue.ring.avail),
+          queue_, 0, pointer_value(queue.ring.desc), pointer_value(queue.ring.device), pointer_value(queue.ring.driver),
           0};
       out.size = sizeof(VringAddress);
       return;
@@ -125,7 +128,7 @@ Status FrontEnd::reply(const Message& message) {
   uint64_t number = message.payload.number;
   switch (step_) {
     case Step::kGetFeatures:
-      features_ = number & kFrontEndFeatures;
+      features_ = number & config_.features;
       if ((features_ & kRequiredFeatures) != kRequiredFeatures) {
         return failure("USV_FEATURES", "expected a back-end with VIRTIO_F_VERSION_1, got features 0x%" PRIx64, number);
       }

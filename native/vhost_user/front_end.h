@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The front-end's half of the vhost-user handshake as a state machine without I/O: asked for the next message until it
-// needs a reply, fed with replies, until the rings run. One pair of split rings, one memory region.
+// needs a reply, fed with replies, until the rings run. One pair of rings, one memory region.
 #pragma once
 
 #include <span>
@@ -9,12 +9,12 @@
 #include "base/status.h"
 #include "vhost_user/messages.h"
 #include "virtio/features.h"
-#include "virtio/split_ring.h"
+#include "virtio/ring_addresses.h"
 
 namespace usvhost {
 
 struct FrontEndQueue {
-  SplitRing ring;
+  RingAddresses ring;
   int kick_fd = -1;
   int call_fd = -1;
 };
@@ -22,6 +22,7 @@ struct FrontEndQueue {
 struct FrontEndConfig {
   MemoryRegion region{};
   int memory_fd = -1;
+  uint64_t features = kFrontEndFeatures;  // to ask for
   FrontEndQueue queues[kQueues];
 };
 
@@ -48,7 +49,10 @@ class FrontEnd {
   Status reply(const Message& message);
   bool done() const { return step_ == Step::kDone; }
   bool waiting() const { return waiting_; }
+  /** What both sides have; 0 until the back-end has told. */
   uint64_t features() const { return features_; }
+  /** Rings that were made for features(), in place of those of the configuration, before any of them is told. */
+  void set_queue(uint16_t index, const FrontEndQueue& queue) { config_.queues[index] = queue; }
   uint64_t protocol_features() const { return protocol_features_; }
 
  private:

@@ -14,6 +14,7 @@ inline constexpr uint64_t feature_bit(unsigned bit) { return uint64_t{1} << bit;
 inline constexpr unsigned kVhostUserProtocolFeatures = 30;
 
 inline constexpr uint64_t kRequiredFeatures = feature_bit(VIRTIO_F_VERSION_1);
+/** What our driver always asks for; a port adds what it can do (driver/port_features.h). */
 inline constexpr uint64_t kFrontEndFeatures = kRequiredFeatures | feature_bit(kVhostUserProtocolFeatures);
 /** What is left undone on a frame the switch does for a receiver that does not (virtio 1.2, 5.1.3); UDP is not among it. */
 inline constexpr uint64_t kOffloadFeatures = feature_bit(VIRTIO_NET_F_CSUM) | feature_bit(VIRTIO_NET_F_GUEST_CSUM) |
@@ -25,6 +26,10 @@ inline constexpr uint64_t kBackEndFeatures = kRequiredFeatures | feature_bit(kVh
                                              feature_bit(VIRTIO_F_IN_ORDER) | feature_bit(VIRTIO_RING_F_INDIRECT_DESC) |
                                              feature_bit(VIRTIO_RING_F_EVENT_IDX) | feature_bit(VIRTIO_F_RING_PACKED) |
                                              feature_bit(VIRTIO_NET_F_MRG_RXBUF) | kOffloadFeatures;
+
+/** What the driver may leave to the device in frames that it sends (virtio 1.2, 5.1.3). */
+inline constexpr uint64_t kSendOffloads = feature_bit(VIRTIO_NET_F_CSUM) | feature_bit(VIRTIO_NET_F_HOST_TSO4) |
+                                          feature_bit(VIRTIO_NET_F_HOST_TSO6) | feature_bit(VIRTIO_NET_F_HOST_ECN);
 
 /** Protocol feature bits (vhost-user, "Protocol features"). */
 inline constexpr unsigned kProtocolMq = 0;

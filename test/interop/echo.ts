@@ -3,6 +3,7 @@
 // The run that most interop tests make: our driver sends frames with a pattern, the other side sends them back with
 // swapped addresses, and every byte of what returns is compared.
 
+import type { DriverOffers } from '../../native/index.ts';
 import { eventually } from '../support/eventually.ts';
 import { RunningDriver } from '../support/running.ts';
 import { type Account, driverStation, Ledger, type Station } from './ledger.ts';
@@ -23,11 +24,12 @@ export function verifyingDriver(options: {
   readonly queueSize: number;
   readonly size: number;
   readonly server?: boolean;
+  readonly offers?: Partial<DriverOffers>;
 }): RunningDriver {
-  const { path, queueSize, size, server = false } = options;
+  const { path, queueSize, size, server = false, offers = {} } = options;
   const addresses = { sourceMac: ourMac, destinationMac: peerMac };
   const traffic = { size, limit: 0, verify: true, running: false, ...addresses };
-  return new RunningDriver({ path, server, queueSize, engine: { kind: 'txonly', ...traffic } });
+  return new RunningDriver({ path, server, queueSize, offers, engine: { kind: 'txonly', ...traffic } });
 }
 
 /** Sends until `frames` more have come back. */
@@ -87,13 +89,15 @@ export async function echo(options: {
   readonly path: string;
   readonly queueSize: number;
   readonly size: number;
+  readonly offers?: Partial<DriverOffers>;
   readonly stations: readonly Station[];
-  readonly ready?: () => Promise<void>;
+  /** Once the link is up; waits until the way is open. */
+  readonly ready?: (driver: RunningDriver) => void | Promise<void>;
 }): Promise<EchoAccount> {
   const driver = verifyingDriver(options);
   try {
     await driver.linkUp();
-    await options.ready?.();
+    await options.ready?.(driver);
     return await accountOf(driver, options.stations, () => exchange(driver, wantedFrames));
   } finally {
     driver.close();

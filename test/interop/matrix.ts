@@ -5,7 +5,7 @@
 
 import { frameSizes } from './frame-sizes.ts';
 import { guestModes } from './guest/modes.ts';
-import { vhostModes } from './vhost-modes.ts';
+import { mergedSizes, vhostModes } from './vhost-modes.ts';
 import { titleOf, virtioUserModes } from './virtio-user-modes.ts';
 
 export interface MatrixRow {
@@ -16,7 +16,9 @@ export interface MatrixRow {
   readonly test: string;
 }
 
-const echo = `${frameSizes.join(', ')} B whole, both ways; port stopped and started under traffic`;
+const echoOf = (sizes: readonly number[]): string =>
+  `${sizes.join(', ')} B whole, both ways; port stopped and started under traffic`;
+const echo = echoOf(frameSizes);
 const stories = {
   bind: 'driver unbound and bound',
   boot: 'guest booted again',
@@ -45,8 +47,9 @@ export const matrix: readonly MatrixRow[] = [
     },
     checked: 'a counted number arrives; under overload the counters of all three agree',
   },
-  ...vhostModes.map(({ name }) => ({
-    ...{ peer: 'testpmd, vhost', mode: name, test: 'vhost.test.ts', checked: echo },
+  ...vhostModes.map(({ name, offers }) => ({
+    ...{ peer: 'testpmd, vhost', mode: name, test: 'vhost.test.ts' },
+    checked: `negotiated features; ${echoOf([...frameSizes, ...(offers.mergeable ? mergedSizes : [])])}`,
   })),
   {
     ...{ peer: 'testpmd, vhost', mode: 'kill -9', test: 'restart.test.ts' },

@@ -12,11 +12,11 @@ import { accountOf, echo, verifyingDriver, wantedFrames } from './echo.ts';
 import { frameSizes } from './frame-sizes.ts';
 import { printedRows, restartedTestpmdStation, testpmdStation } from './ledger.ts';
 import { restartPort } from './restarted-port.ts';
-import { vhostModes } from './vhost-modes.ts';
+import { mergedSizes, taken, vhostModes } from './vhost-modes.ts';
 
 const row = printedRows();
 
-for (const { name, queueSize, bufferBytes } of vhostModes) {
+for (const { name, queueSize, offers, bufferBytes } of vhostModes) {
   groupNeeds('dpdk-testpmd')(`vhost ${name}`, () => {
     const directory = privateDirectory();
     const path = join(directory.path, 'vhost.sock');
@@ -43,8 +43,12 @@ for (const { name, queueSize, bufferBytes } of vhostModes) {
       directory.remove();
     });
 
-    test.each(frameSizes)('%i bytes come back whole, missing frames named', async (size) => {
-      const account = await echo({ path, queueSize, size, stations: [testpmdStation(running())] });
+    const sizes = [...frameSizes, ...(offers.mergeable ? mergedSizes : [])];
+    test.each(sizes)('%i bytes come back whole, missing frames named', async (size) => {
+      const account = await echo({
+        ...{ path, queueSize, size, offers, stations: [testpmdStation(running())] },
+        ready: ({ features }) => expect(taken(features)).toEqual(offers),
+      });
       row(`vhost ${name}, ${size} B`, account);
       expect(account).toMatchObject({ corrupted: 0, foreign: 0 });
       expect(account.received).toBeGreaterThanOrEqual(wantedFrames);
@@ -52,7 +56,7 @@ for (const { name, queueSize, bufferBytes } of vhostModes) {
 
     test('traffic goes on when the port was stopped and started', async () => {
       const testpmd = running();
-      const driver = verifyingDriver({ path, queueSize, size: 512 });
+      const driver = verifyingDriver({ path, queueSize, size: 512, offers });
       try {
         await driver.linkUp();
         const stations = [restartedTestpmdStation(testpmd)];

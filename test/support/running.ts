@@ -8,12 +8,14 @@ import { join } from 'node:path';
 import { usvFailure } from '../../lib/errors.ts';
 import {
   type DataplaneOptions,
+  type DriverOffers,
   type EngineOptions,
   type LinkEvent,
   NativeDataplane,
   NativeSwitch,
   type SwitchEvent,
   type SwitchPortStatus,
+  usualOffers,
 } from '../../native/index.ts';
 
 const upMillis = 20_000;
@@ -108,6 +110,8 @@ export interface DriverOptions {
   /** We listen at the path. */
   readonly server?: boolean;
   readonly queueSize: number;
+  /** Others than a dataplane's defaults for frames of one buffer. */
+  readonly offers?: Partial<DriverOffers>;
   readonly engine: EngineOptions;
   readonly cpu?: number;
 }
@@ -123,7 +127,13 @@ export class RunningDriver {
   constructor(options: DriverOptions) {
     const native: DataplaneOptions = {
       ports: [
-        { name: 'port', path: options.path, queueSize: options.queueSize, server: options.server ?? false },
+        {
+          name: 'port',
+          path: options.path,
+          queueSize: options.queueSize,
+          server: options.server ?? false,
+          offers: { ...usualOffers, ...options.offers },
+        },
       ],
       engine: options.engine,
       memory: { kind: 'memfd', place: '' },
@@ -139,6 +149,11 @@ export class RunningDriver {
       if (event.up) this.linksUp++;
       this.#events.emit('event', event);
     });
+  }
+
+  /** What was negotiated when the link last came up. */
+  get features(): bigint {
+    return this.#last?.features ?? 0n;
   }
 
   async linkUp(): Promise<void> {

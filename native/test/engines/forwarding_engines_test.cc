@@ -57,7 +57,7 @@ TEST_CASE("l2fwd: frames with nowhere to go are dropped, and their buffers come 
 }
 
 TEST_CASE("traffic: sizes it cannot send are refused") {
-  for (uint32_t size : {0u, 59u, kPayloadCapacity + 1, UINT32_MAX}) {
+  for (uint32_t size : {0u, 59u, kMaxFrameBytes + 1, UINT32_MAX}) {
     Wires wires;
     TrafficOptions options;
     options.size = size;

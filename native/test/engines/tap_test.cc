@@ -50,7 +50,8 @@ TEST_CASE("frames of a tap that is down are counted, and no buffer is lost") {
     for (int i = 0; i < 10; i++) REQUIRE(wires.arrive(Wires::Frame(60)));
     CHECK(tap.poll() == 10);
     CHECK(metric(tap.report(), "tap_drops") == 10);
-    CHECK(wires.pool().available() + wires.receive().available() == 400);
+    // Some are ready for what the kernel sends next.
+    CHECK(wires.pool().available() + wires.receive().available() + ReadAhead::kBuffers == 400);
     CHECK_FALSE(tap.pending());
   });
 }

@@ -15,7 +15,9 @@ class Wires {
   using Frame = std::vector<uint8_t>;
   static constexpr uint16_t kSize = 64;
 
-  explicit Wires(size_t count = 1, uint32_t buffers = 400, uint16_t queue_size = kSize) {
+  explicit Wires(size_t count = 1, uint32_t buffers = 400, uint16_t queue_size = kSize,
+                 uint64_t features = kRequiredFeatures)
+      : features_(features) {
     size_t rings = VirtioPort::ring_bytes(queue_size);
     SegmentOptions options;
     options.bytes = count * rings + size_t{buffers} * kBufferStride;
@@ -46,7 +48,7 @@ class Wires {
     // The connector's half waits for the data thread's half, so one of them needs a thread for a moment.
     std::thread connector([&] {
       PollThread nobody({});
-      ports_[i]->reset_rings(nobody);
+      ports_[i]->reset_rings(nobody, features_);
       ports_[i]->set_up(nobody);
     });
     REQUIRE(eventually([&] {
@@ -54,8 +56,9 @@ class Wires {
       return ports_[i]->up();
     }));
     connector.join();
-    receive_[i].attach(ports_[i]->front_end_queue(kReceiveQueue).ring, 0);
-    transmit_[i].attach(ports_[i]->front_end_queue(kTransmitQueue).ring, 0);
+    bool indirect = (features_ & feature_bit(VIRTIO_RING_F_INDIRECT_DESC)) != 0;
+    receive_[i].attach(split(ports_[i]->front_end_queue(kReceiveQueue).ring), 0);
+    transmit_[i].attach(split(ports_[i]->front_end_queue(kTransmitQueue).ring), 0, indirect);
   }
 
   /** A frame arrives at port `i`; false when it has no buffer for it. */
@@ -72,6 +75,36 @@ class Wires {
     queue.complete(&chain, 1);
     return true;
   }
+  /**
+   * A frame arrives in as many buffers as it has parts, and its header says `said`. `lengths`: what is said to be written,
+   * where that is a lie.
+   */
+  bool arrive_in_parts(const std::vector<Frame>& parts, uint16_t said, const std::vector<uint32_t>& lengths = {}) {
+    SplitDeviceQueue<>& queue = receive_[0];
+    std::vector<Chain> chains(parts.size());
+    queue.begin();
+    if (queue.look_ahead(chains.data(), static_cast<uint32_t>(chains.size())) != chains.size()) return false;
+    for (size_t k = 0; k < parts.size(); k++) {
+      vring_desc descriptor;
+      if (!queue.take(chains[k], descriptor)) return false;
+      auto* to = reinterpret_cast<uint8_t*>(descriptor.addr);
+      virtio_net_hdr_mrg_rxbuf header{};
+      header.num_buffers = said;
+      uint32_t before = k == 0 ? kHeaderBytes : 0;
+      if (k == 0) memcpy(to, &header, sizeof header);
+      std::copy(parts[k].begin(), parts[k].end(), to + before);
+      chains[k].written = lengths.empty() ? static_cast<uint32_t>(before + parts[k].size()) : lengths[k];
+    }
+    queue.complete(chains.data(), static_cast<uint32_t>(chains.size()));
+    return true;
+  }
+  /** The bytes of a frame that a port has received; its buffers go back. */
+  Frame taken(const Packet& packet) {
+    Frame frame(packet.length);
+    copy_out(*pool_, packet, frame.data());
+    give_packet(*pool_, packet);
+    return frame;
+  }
   /** Takes all frames that port `i` has sent; each must carry an empty header. */
   std::vector<Frame> sent(size_t i = 0) {
     std::vector<Frame> frames;
@@ -82,15 +115,40 @@ class Wires {
       queue.begin();
       REQUIRE(queue.look_ahead(&chain, 1) == 1);
       REQUIRE(queue.take(chain, descriptor));
-      const auto* from = reinterpret_cast<const uint8_t*>(descriptor.addr);
-      for (uint32_t k = 0; k < kHeaderBytes; k++) CHECK(from[k] == 0);
-      frames.emplace_back(from + kHeaderBytes, from + descriptor.len);
+      const vring_desc* table = descriptor_at(i, chain.id);
+      if ((descriptor.flags & VRING_DESC_F_INDIRECT) != 0) {
+        table = reinterpret_cast<const vring_desc*>(descriptor.addr);
+        descriptor = table[0];
+      } else {
+        table -= chain.id;
+      }
+      Frame bytes;
+      for (;; descriptor = table[descriptor.next]) {
+        const auto* from = reinterpret_cast<const uint8_t*>(descriptor.addr);
+        bytes.insert(bytes.end(), from, from + descriptor.len);
+        if ((descriptor.flags & VRING_DESC_F_NEXT) == 0) break;
+      }
+      for (uint32_t k = 0; k < kHeaderBytes; k++) CHECK(bytes[k] == 0);
+      frames.emplace_back(bytes.begin() + kHeaderBytes, bytes.end());
       queue.complete(&chain, 1);
     }
     return frames;
   }
 
  private:
+  /** The device side writes where the driver side only has addresses to tell. */
+  static SplitRing split(const RingAddresses& ring) {
+    REQUIRE_FALSE(ring.packed);
+    auto writable = [](const void* area) { return const_cast<void*>(area); };
+    return {static_cast<vring_desc*>(writable(ring.desc)), static_cast<vring_avail*>(writable(ring.driver)),
+            static_cast<vring_used*>(writable(ring.device)), ring.size};
+  }
+
+  const vring_desc* descriptor_at(size_t i, uint32_t index) {
+    return split(ports_[i]->front_end_queue(kTransmitQueue).ring).desc + index;
+  }
+
+  uint64_t features_;
   Segment segment_;
   std::optional<BufferPool> pool_;
   std::vector<std::unique_ptr<VirtioPort>> ports_;

@@ -26,7 +26,7 @@ struct Driver {
   SplitDriverQueue queue;
   vring_used* used;
   uint16_t index = 0;
-  uint32_t cookie = 0, written = 0;
+  Completion done{};
 };
 
 TEST_CASE("a used index that is ahead of what is outstanding breaks the queue") {
@@ -57,7 +57,7 @@ TEST_CASE("an id that is not outstanding breaks the queue before it indexes anyt
     Driver driver;
     driver.complete(id);
     REQUIRE(driver.queue.used_entries() == 1);
-    CHECK_FALSE(driver.queue.take_used(driver.cookie, driver.written));
+    CHECK_FALSE(driver.queue.take_used(driver.done));
     CHECK(driver.queue.broken());
     CHECK(driver.queue.used_entries() == 0);
     CHECK(driver.queue.free_entries() == 4);
@@ -69,9 +69,9 @@ TEST_CASE("the same id twice breaks the queue the second time") {
   driver.complete(driver.id_of(0), 10);
   driver.complete(driver.id_of(0), 10);
   REQUIRE(driver.queue.used_entries() == 2);
-  CHECK(driver.queue.take_used(driver.cookie, driver.written));
-  CHECK(driver.cookie == 1000);
-  CHECK_FALSE(driver.queue.take_used(driver.cookie, driver.written));
+  CHECK(driver.queue.take_used(driver.done));
+  CHECK(driver.done.cookie == 1000);
+  CHECK_FALSE(driver.queue.take_used(driver.done));
   CHECK(driver.queue.broken());
   CHECK(driver.queue.free_entries() == 5);
 }
@@ -80,9 +80,9 @@ TEST_CASE("completion in another order returns the right cookies") {
   Driver driver;
   for (uint32_t n : {3u, 0u, 2u, 1u}) driver.complete(driver.id_of(n), n);
   for (uint32_t n : {3u, 0u, 2u, 1u}) {
-    REQUIRE(driver.queue.take_used(driver.cookie, driver.written));
-    CHECK(driver.cookie == 1000 + n);
-    CHECK(driver.written == n);
+    REQUIRE(driver.queue.take_used(driver.done));
+    CHECK(driver.done.cookie == 1000 + n);
+    CHECK(driver.done.written == n);
   }
   CHECK(driver.queue.free_entries() == 8);
   CHECK_FALSE(driver.queue.broken());
@@ -91,7 +91,7 @@ TEST_CASE("completion in another order returns the right cookies") {
 TEST_CASE("reset() mends a broken queue") {
   Driver driver;
   driver.complete(77);
-  CHECK_FALSE(driver.queue.take_used(driver.cookie, driver.written));
+  CHECK_FALSE(driver.queue.take_used(driver.done));
   driver.queue.reset();
   CHECK_FALSE(driver.queue.broken());
   CHECK(driver.queue.used_entries() == 0);

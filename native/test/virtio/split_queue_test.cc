@@ -55,10 +55,10 @@ TEST_CASE("nothing is visible before publish(), and publish() says whether there
   CHECK(pair.driver.used_entries() == 0);
   pair.device.complete(&chain, 1);
   REQUIRE(pair.driver.used_entries() == 1);
-  uint32_t cookie, written;
-  REQUIRE(pair.driver.take_used(cookie, written));
-  CHECK(cookie == 7);
-  CHECK(written == 33);
+  Completion used{};
+  REQUIRE(pair.driver.take_used(used));
+  CHECK(used.cookie == 7);
+  CHECK(used.written == 33);
   CHECK(pair.driver.free_entries() == 8);
 }
 
@@ -88,11 +88,11 @@ TEST_CASE("a ring of any size passes every buffer once and in order, many times 
         chains[i].written = static_cast<uint32_t>(pieces.total);
       }
       pair.device.complete(chains.data(), taken);
-      for (uint16_t used = pair.driver.used_entries(); used != 0; used--) {
-        uint32_t cookie, written;
-        REQUIRE(pair.driver.take_used(cookie, written));
-        REQUIRE(cookie == received);
-        REQUIRE(written == 1 + received % 1000);
+      for (uint16_t count = pair.driver.used_entries(); count != 0; count--) {
+        Completion used{};
+        REQUIRE(pair.driver.take_used(used));
+        REQUIRE(used.cookie == received);
+        REQUIRE(used.written == 1 + received % 1000);
         received++;
       }
     }
@@ -133,8 +133,8 @@ TEST_CASE("two threads: nothing lost, nothing twice, nothing before its contents
     uint16_t used = pair.driver.used_entries();
     if (used == 0) sched_yield();
     for (; used != 0; used--, received++) {
-      uint32_t cookie = 0, written = 0;
-      bool good = pair.driver.take_used(cookie, written) && cookie == received && written == (received ^ 0x5555u);
+      Completion done{};
+      bool good = pair.driver.take_used(done) && done.cookie == received && done.written == (received ^ 0x5555u);
       if (!good) failed = true;
     }
   }
@@ -174,7 +174,7 @@ TEST_CASE("reset: an empty ring with everything free, whatever was outstanding")
 
 TEST_CASE("a device attached at an index goes on from there") {
   Pair pair(8);
-  uint32_t cookie, written;
+  Completion used{};
   for (uint32_t i = 0; i < 13; i++) {
     pair.driver.add(0, 1, false, i);
     pair.driver.publish();
@@ -183,7 +183,7 @@ TEST_CASE("a device attached at an index goes on from there") {
     REQUIRE(pair.device.look_ahead(&chain, 1) == 1);
     pair.device.complete(&chain, 1);
     REQUIRE(pair.driver.used_entries() == 1);
-    REQUIRE(pair.driver.take_used(cookie, written));
+    REQUIRE(pair.driver.take_used(used));
   }
   CHECK(pair.device.base() == 13);
   SplitDeviceQueue<> successor;
@@ -198,8 +198,8 @@ TEST_CASE("a device attached at an index goes on from there") {
   chain.written = 5;
   successor.complete(&chain, 1);
   REQUIRE(pair.driver.used_entries() == 1);
-  REQUIRE(pair.driver.take_used(cookie, written));
-  CHECK(cookie == 99);
+  REQUIRE(pair.driver.take_used(used));
+  CHECK(used.cookie == 99);
 }
 
 }  // namespace

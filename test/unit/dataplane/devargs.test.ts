@@ -7,30 +7,46 @@ import fc from 'fast-check';
 import { type PortArguments, parseDevargs } from '../../../dataplane/devargs.ts';
 import { UsvhostError } from '../../../lib/errors.ts';
 
-const nothing = { queueSize: undefined, mac: undefined, server: undefined };
+const nothing = { queueSize: undefined, mac: undefined, server: undefined, offers: {} };
 
 describe('good', () => {
   const table: readonly (readonly [string, PortArguments])[] = [
     // The example of the RFC.
     [
       'eth_cvio0,queue_num=256,rx=1,tx=1,cq=0,path=/var/run/usvhost',
-      { name: 'eth_cvio0', path: '/var/run/usvhost', queueSize: 256, mac: undefined, server: undefined },
+      { name: 'eth_cvio0', path: '/var/run/usvhost', ...nothing, queueSize: 256 },
     ],
     ['eth_cvio9999,path=/s', { name: 'eth_cvio9999', path: '/s', ...nothing }],
     [
       'eth_cvio0,mac=02:00:00:00:00:0A,path=/s',
-      { name: 'eth_cvio0', path: '/s', queueSize: undefined, mac: '02:00:00:00:00:0a', server: undefined },
+      { name: 'eth_cvio0', path: '/s', ...nothing, mac: '02:00:00:00:00:0a' },
     ],
     [
       'net_virtio_user0,path=/s,queues=1,queue_size=1024,mac=02:00:00:00:00:01',
-      { name: 'net_virtio_user0', path: '/s', queueSize: 1024, mac: '02:00:00:00:00:01', server: undefined },
+      { name: 'net_virtio_user0', path: '/s', ...nothing, queueSize: 1024, mac: '02:00:00:00:00:01' },
     ],
     // DPDK's old name, and no number.
     ['virtio_user,path=/s', { name: 'virtio_user', path: '/s', ...nothing }],
     ['net_virtio_user,path=s', { name: 'net_virtio_user', path: 's', ...nothing }],
     [
       'net_virtio_user0,path=/s,cq=0,packed_vq=0,vectorized=0,mrg_rxbuf=1,in_order=0',
-      { name: 'net_virtio_user0', path: '/s', ...nothing },
+      {
+        name: 'net_virtio_user0',
+        path: '/s',
+        ...nothing,
+        offers: { packed: false, mergeable: true, inOrder: false },
+      },
+    ],
+    // The size stands before what allows it.
+    [
+      'net_virtio_user0,path=/s,queue_size=255,packed_vq=1,indirect=0,event_idx=1',
+      {
+        name: 'net_virtio_user0',
+        path: '/s',
+        ...nothing,
+        queueSize: 255,
+        offers: { packed: true, indirect: false, eventIndex: true },
+      },
     ],
     [
       'net_virtio_user0,path=/s,server=0',
@@ -39,14 +55,8 @@ describe('good', () => {
     ['net_virtio_user0,path=/s,server=1', { name: 'net_virtio_user0', path: '/s', ...nothing, server: true }],
     // Only the first = divides.
     ['net_virtio_user0,path=/a=b/s', { name: 'net_virtio_user0', path: '/a=b/s', ...nothing }],
-    [
-      'eth_cvio0,queue_num=2,path=/s',
-      { name: 'eth_cvio0', path: '/s', queueSize: 2, mac: undefined, server: undefined },
-    ],
-    [
-      'eth_cvio0,queue_num=4096,path=/s',
-      { name: 'eth_cvio0', path: '/s', queueSize: 4096, mac: undefined, server: undefined },
-    ],
+    ['eth_cvio0,queue_num=2,path=/s', { name: 'eth_cvio0', path: '/s', ...nothing, queueSize: 2 }],
+    ['eth_cvio0,queue_num=4096,path=/s', { name: 'eth_cvio0', path: '/s', ...nothing, queueSize: 4096 }],
   ];
 
   test.each(table)('%s', (text, expected) => {
@@ -81,9 +91,13 @@ describe('bad', () => {
     ['net_virtio_user0,path=/s,queues=2', 'for queues='],
     ['net_virtio_user0,path=/s,server=2', '0 (connect) or 1 (listen)'],
     ['eth_cvio0,path=/s,server=1', 'a key of eth_cvio0'],
-    ['net_virtio_user0,path=/s,packed_vq=1', 'split rings'],
+    ['net_virtio_user0,path=/s,packed_vq=2', '0 or 1 for packed_vq='],
+    ['net_virtio_user0,path=/s,vectorized=1', 'one code path'],
+    ['eth_cvio0,path=/s,queue_num=255', 'without packed_vq=1 for queue_num='],
+    ['net_virtio_user0,path=/s,packed_vq=1,queue_size=4097', '2 to 4096'],
     ['net_virtio_user0,path=/s,in_order=2', '0 or 1 for in_order='],
-    ['net_virtio_user0,path=/s,queue_size=0', 'a power of two from 2 to 4096'],
+    ['net_virtio_user0,path=/s,queue_size=0', '2 to 4096 for queue_size='],
+    ['net_virtio_user0,path=/s,packed_vq=0,queue_size=255', 'a power of two from 2 to 4096'],
     ['net_virtio_user0,path=/s,queue_size=1', 'for queue_size='],
     ['net_virtio_user0,path=/s,queue_size=255', '"255"'],
     ['net_virtio_user0,path=/s,queue_size=8192', '"8192"'],
@@ -166,6 +180,7 @@ describe('any text', () => {
           path,
           queueSize: size,
           mac,
+          offers: {},
         });
       }),
     );

@@ -85,14 +85,37 @@ describe('from port.json', () => {
   });
 });
 
-test.each([
-  [2030, 'tap', undefined],
-  [2031, 'tap', 'expected at most 2030 for mtu of net1, for engine tap, got 2031'],
-  [9000, 'l2fwd', undefined],
-])('an MTU of %d with engine %s', (mtu, engine, says) => {
-  writeFileSync(join(root, 'net1', 'port.json'), JSON.stringify({ ...contract, mtu }));
-  if (says === undefined) expect(options({ engine }).engine.kind).toBe(engine);
-  else expect(() => options({ engine })).toThrow(`USV_CONFIG: ${says}`);
+describe('offers', () => {
+  const all = { packed: false, inOrder: true, mergeable: false, indirect: true, eventIndex: false };
+
+  test.each([
+    ['tap', 1500, true],
+    ['l2fwd', 2030, false],
+    ['l2fwd', 2031, true],
+    ['handler', 9000, true],
+  ])('engine %s and an MTU of %d: mergeable buffers %s', (engine, mtu, mergeable) => {
+    writeFileSync(join(root, 'net1', 'port.json'), JSON.stringify({ ...contract, mtu }));
+    const handler = engine === 'handler' ? { handler: './x.ts' } : {};
+    expect(options({ engine, ...handler }).ports[0]?.offers).toEqual({ ...all, mergeable });
+  });
+
+  test.each([
+    [2048, false],
+    [2049, true],
+  ])('frames of %d bytes: mergeable buffers %s', (size, mergeable) => {
+    expect(options({ port: [bare], engine: 'txonly', size }).ports[0]?.offers).toEqual({ ...all, mergeable });
+  });
+
+  test('are what the device arguments say', () => {
+    port = `${port},packed_vq=1,in_order=0,mrg_rxbuf=0,indirect=0,event_idx=1`;
+    expect(options({}).ports[0]?.offers).toEqual({
+      packed: true,
+      inOrder: false,
+      mergeable: false,
+      indirect: false,
+      eventIndex: true,
+    });
+  });
 });
 
 describe('without port.json', () => {

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "driver/port_features.h"
+
+#include <cinttypes>
+
+#include "virtio/split_ring.h"
+
+namespace usvhost {
+
+uint64_t wanted_features(const VirtioPortOptions& options) {
+  uint64_t features = kFrontEndFeatures;
+  auto want = [&features](bool wanted, unsigned bit) {
+    if (wanted) features |= feature_bit(bit);
+  };
+  want(options.packed, VIRTIO_F_RING_PACKED);
+  want(options.in_order, VIRTIO_F_IN_ORDER);
+  want(options.mergeable, VIRTIO_NET_F_MRG_RXBUF);
+  want(options.indirect, VIRTIO_RING_F_INDIRECT_DESC);
+  want(options.event_index, VIRTIO_RING_F_EVENT_IDX);
+  return features;
+}
+
+Status check_features(const VirtioPortOptions& options, uint64_t features) {
+  if ((features & feature_bit(VIRTIO_F_RING_PACKED)) != 0 || valid_split_size(options.queue_size)) return {};
+  return failure("USV_FEATURES",
+                 "expected a back-end with VIRTIO_F_RING_PACKED for rings of %u entries, got features 0x%" PRIx64,
+                 options.queue_size, features);
+}
+
+}  // namespace usvhost
