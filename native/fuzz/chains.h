@@ -59,9 +59,9 @@ struct Pod {
     runtime.index = index;
     runtime.max_frame = 1518;
     runtime.memory = &memory;
-    runtime.transmit = &queues[0];
-    runtime.receive = &queues[1];
-    runtime.transmit_enabled = runtime.receive_enabled = true;
+    runtime.transmit[0] = {&queues[0], -1, true};
+    runtime.receive[0] = {&queues[1], -1, true};
+    runtime.transmit_count = runtime.receive_count = 1;
     runtime.counters = &counters;
     table.publish(index, &runtime);
   }

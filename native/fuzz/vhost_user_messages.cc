@@ -15,6 +15,7 @@
 #include "fuzz/input.h"
 #include "memory/fault_guard.h"
 #include "switch/forwarder.h"
+#include "switch/publication.h"
 #include "vhost_user/back_end.h"
 #include "vhost_user/message_table.h"
 #include "vhost_user/stream.h"
@@ -49,21 +50,13 @@ class Port final : public BackEndListener {
   void resume() override {
     expect(paused_);
     paused_ = false;
-    BackEndQueue& transmit = back_end_.queue(kTransmitQueue);
-    BackEndQueue& receive = back_end_.queue(kReceiveQueue);
-    runtime_.memory = &back_end_.memory();
-    runtime_.transmit = transmit.active() ? &transmit.ring : nullptr;
-    runtime_.receive = receive.active() ? &receive.ring : nullptr;
-    runtime_.transmit_call = transmit.call.get();
-    runtime_.receive_call = receive.call.get();
-    runtime_.transmit_enabled = transmit.enabled;
-    runtime_.receive_enabled = receive.enabled;
-    if (runtime_.transmit != nullptr || runtime_.receive != nullptr) table_.publish(0, &runtime_);
+    describe_queues(back_end_, runtime_);
+    if (runtime_.transmit_count != 0 || runtime_.receive_count != 0) table_.publish(0, &runtime_);
   }
   /** One pass of the data thread; false when the port would be ended. */
   bool forward() {
     PortRuntime* port = table_.get(0);
-    if (port == nullptr || port->transmit == nullptr) return true;
+    if (port == nullptr || port->transmit_count == 0) return true;
     forwarder_.forward(*port, 1);
     return port->broken.load() == RingError::kNone && !back_end_.memory().faulted();
   }
@@ -132,16 +125,20 @@ class FrontEndProcess {
         Request::kSetFeatures,  Request::kSetMemTable,    Request::kSetVringNum,         Request::kSetVringAddr,
         Request::kSetVringBase, Request::kGetVringBase,   Request::kSetVringKick,        Request::kSetVringCall,
         Request::kSetVringErr,  Request::kSetVringEnable, Request::kSetProtocolFeatures, Request::kSetStatus,
-        Request::kGetFeatures,  Request::kSetOwner,       Request::kGetStatus,           Request::kResetOwner};
+        Request::kGetFeatures,  Request::kSetOwner,       Request::kGetStatus,           Request::kResetOwner,
+        Request::kNetSetMtu,    Request::kGetConfig,      Request::kSetConfig,           Request::kResetDevice,
+        Request::kAddMemReg,    Request::kRemMemReg,      Request::kGetMaxMemSlots,      Request::kGetQueueNum};
     Request request = kRequests[input.byte() % std::size(kRequests)];
     const MessageRow* row = find_message(static_cast<uint32_t>(request));
     Message message{{static_cast<uint32_t>(request), kFlagVersion | (input.byte() & kFlagNeedReply), row->max_size},
                     {}};
     uint8_t descriptors = 0;
-    uint32_t index = input.byte() % 3;
+    uint32_t index = input.byte() % 5;
     switch (request) {
       case Request::kSetFeatures: message.payload.number = kFrontEndFeatures ^ input.byte(); break;
-      case Request::kSetProtocolFeatures: message.payload.number = kSupportedProtocolFeatures & input.byte(); break;
+      case Request::kSetProtocolFeatures:
+        message.payload.number = kSupportedProtocolFeatures & ~uint64_t{input.byte()};
+        break;
       case Request::kSetStatus: message.payload.number = input.byte(); break;
       case Request::kSetMemTable: {
         MemoryTable& table = message.payload.memory;
@@ -154,6 +151,21 @@ class FrontEndProcess {
         descriptors = static_cast<uint8_t>(table.count);
         break;
       }
+      case Request::kAddMemReg:
+      case Request::kRemMemReg: {
+        // Two pages of sixteen, so that regions meet, overlap and are found again.
+        uint64_t part = input.byte() % 8 * (kMemory / 8);
+        message.payload.slot = {0, {kAddress + part, kMemory / 8, kAddress + part, part}};
+        if (input.byte() % 8 == 0) input.bytes(reinterpret_cast<uint8_t*>(&message.payload.slot), 40);
+        descriptors = request == Request::kAddMemReg ? 1 : 0;
+        break;
+      }
+      case Request::kGetConfig:
+      case Request::kSetConfig:
+        message.payload.config = {input.byte(), 1u + input.byte() % 16, 0, {}};
+        message.header.size = static_cast<uint32_t>(offsetof(ConfigSpace, bytes)) + message.payload.config.size;
+        break;
+      case Request::kNetSetMtu: message.payload.number = input.number<uint16_t>(); break;
       case Request::kSetVringAddr: {
         uint64_t at = kAddress + input.byte() * 256u;
         message.payload.address = {index, 0, at, at + 0x400, at + 0x200, 0};
@@ -176,7 +188,8 @@ class FrontEndProcess {
     uint8_t surplus = input.byte();
     if (surplus % 16 == 1) descriptors = static_cast<uint8_t>(surplus / 16);
     send(bytes, sizeof message.header + message.header.size,
-         static_cast<uint8_t>(descriptors | (request == Request::kSetMemTable ? 0x80 : 0)));
+         static_cast<uint8_t>(descriptors |
+                              (request == Request::kSetMemTable || request == Request::kAddMemReg ? 0x80 : 0)));
   }
   /** Low bits: how many descriptors; the highest: of the memory, else of an eventfd. */
   void send(const uint8_t* bytes, size_t length, uint8_t what) {
@@ -209,7 +222,7 @@ class FrontEndProcess {
         if (!stream_->send(request, kFlagReply, &reply.payload, reply.size).ok()) return false;
       }
       if (!status.ok()) return false;
-      for (uint16_t i = 0; i < kQueues; i++) {
+      for (uint16_t i = 0; i < kMaxQueues; i++) {
         const BackEndQueue& queue = port_.back_end().queue(i);
         if (queue.active()) Port::expect(queue.kick && queue.size != 0 && port_.back_end().memory().count() != 0);
       }

@@ -20,7 +20,7 @@ bool wraps(uint64_t start, uint64_t size) { return start + size < start; }
 bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size) { return a < b + b_size && b < a + a_size; }
 
 /** The one validity function of a region's numbers; what depends on the file is checked when it is mapped. */
-Status check_claim(const RegionClaim& claim, std::span<const RegionClaim> earlier) {
+Status check_claim(const RegionClaim& claim) {
   if (claim.size == 0) return failure("USV_REGION", "expected a region of at least one byte, got size 0");
   if (wraps(claim.guest_address, claim.size) || wraps(claim.user_address, claim.size) ||
       wraps(claim.mmap_offset, claim.size)) {
@@ -28,13 +28,6 @@ Status check_claim(const RegionClaim& claim, std::span<const RegionClaim> earlie
                    "expected a region inside 64 bits, got guest 0x%" PRIx64 " user 0x%" PRIx64 " offset 0x%" PRIx64
                    " size 0x%" PRIx64,
                    claim.guest_address, claim.user_address, claim.mmap_offset, claim.size);
-  }
-  for (const RegionClaim& other : earlier) {
-    if (overlap(claim.guest_address, claim.size, other.guest_address, other.size) ||
-        overlap(claim.user_address, claim.size, other.user_address, other.size)) {
-      return failure("USV_REGION", "expected disjoint regions, got 0x%" PRIx64 "+0x%" PRIx64 " over 0x%" PRIx64,
-                     claim.guest_address, claim.size, other.guest_address);
-    }
   }
   return {};
 }
@@ -81,32 +74,62 @@ Status RegionTable::map(std::span<const RegionClaim> claims, std::span<const Fd>
                    claims.size(), files.size());
   }
   for (size_t i = 0; i < claims.size(); i++) {
-    Status status = check_claim(claims[i], claims.first(i));
-    if (status.ok()) status = map_one(claims[i], files[i].get(), regions_[i]);
-    if (!status.ok()) {
+    if (Status status = add(claims[i], files[i].get()); !status.ok()) {
       clear();
       return status;
     }
-    count_ = i + 1;
   }
   return {};
 }
 
-void RegionTable::clear() {
+Status RegionTable::add(const RegionClaim& claim, int file) {
+  if (count_ == kMaxRegions) return failure("USV_REGION", "expected at most %zu regions, got one more", kMaxRegions);
+  if (Status status = check_claim(claim); !status.ok()) return status;
   for (size_t i = 0; i < count_; i++) {
-    FaultGuard::remove(regions_[i].guard);
-    munmap(regions_[i].mapping, regions_[i].mapping_size);
-    regions_[i] = Region{};
+    const Region& other = regions_[i];
+    if (overlap(claim.guest_address, claim.size, other.guest_address, other.size) ||
+        overlap(claim.user_address, claim.size, other.user_address, other.size)) {
+      return failure("USV_REGION", "expected disjoint regions, got 0x%" PRIx64 "+0x%" PRIx64 " over 0x%" PRIx64,
+                     claim.guest_address, claim.size, other.guest_address);
+    }
   }
-  count_ = 0;
+  Region region;
+  if (Status status = map_one(claim, file, region); !status.ok()) return status;
+  set(count_++, region);
+  return {};
 }
 
-uint8_t* RegionTable::translate_others(uint64_t address, uint64_t length) const {
-  for (size_t i = 1; i < count_; i++) {
-    uint64_t offset = address - regions_[i].guest_address;
-    if (offset < regions_[i].size && length <= regions_[i].size - offset) return regions_[i].base + offset;
+Status RegionTable::remove(const RegionClaim& claim) {
+  for (size_t i = 0; i < count_; i++) {
+    const Region& region = regions_[i];
+    if (region.guest_address != claim.guest_address || region.user_address != claim.user_address ||
+        region.size != claim.size) {
+      continue;
+    }
+    unmap(region);
+    set(i, regions_[--count_]);
+    set(count_, Region{});
+    return {};
   }
-  return nullptr;
+  return failure("USV_REGION", "expected a region that is there, got 0x%" PRIx64 "+0x%" PRIx64, claim.guest_address,
+                 claim.size);
+}
+
+void RegionTable::unmap(const Region& region) {
+  FaultGuard::remove(region.guard);
+  munmap(region.mapping, region.mapping_size);
+}
+
+void RegionTable::clear() {
+  while (count_ != 0) {
+    unmap(regions_[--count_]);
+    set(count_, Region{});
+  }
+}
+
+void RegionTable::set(size_t slot, const Region& region) {
+  regions_[slot] = region;
+  index_.set(slot, region.guest_address, region.size, region.base);
 }
 
 uint8_t* RegionTable::translate_user(uint64_t address, uint64_t length) const {
@@ -125,6 +148,7 @@ bool RegionTable::faulted() const {
 }
 
 void RegionTable::swap(RegionTable& other) noexcept {
+  std::swap(index_, other.index_);
   std::swap(regions_, other.regions_);
   std::swap(count_, other.count_);
 }

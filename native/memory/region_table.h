@@ -9,10 +9,9 @@
 
 #include "base/fd.h"
 #include "base/status.h"
+#include "memory/region_index.h"
 
 namespace usvhost {
-
-inline constexpr size_t kMaxRegions = 8;  // vhost-user SET_MEM_TABLE: at most 8 without CONFIGURE_MEM_SLOTS
 
 /** One region as a message states it: every value is the front-end's claim until map() has checked it. */
 struct RegionClaim {
@@ -39,15 +38,17 @@ class RegionTable {
    * one another in either address space, or do not fit the files behind the descriptors.
    */
   Status map(std::span<const RegionClaim> claims, std::span<const Fd> files);
+  /** Adds one region to those that are there. Fails with USV_REGION, as map(), and then changes nothing. */
+  Status add(const RegionClaim& claim, int file);
+  /**
+   * Removes and unmaps the region of exactly this size at exactly these addresses (the offset in its file is not compared: vhost-user,
+   * REM_MEM_REG). Fails with USV_REGION when there is none.
+   */
+  Status remove(const RegionClaim& claim);
   void clear();
 
   /** A guest address with its length, or null when not all of [address, address + length) lies in one region. */
-  uint8_t* translate(uint64_t address, uint64_t length) const {
-    uint64_t offset = address - regions_[0].guest_address;
-    if (offset < regions_[0].size && length <= regions_[0].size - offset) [[likely]]
-      return regions_[0].base + offset;
-    return translate_others(address, length);
-  }
+  uint8_t* translate(uint64_t address, uint64_t length) const { return index_.translate(address, length); }
   /** The same for an address of the front-end's own process: only the ring addresses of SET_VRING_ADDR are such. */
   uint8_t* translate_user(uint64_t address, uint64_t length) const;
 
@@ -66,10 +67,12 @@ class RegionTable {
     int guard = -1;
   };
 
-  uint8_t* translate_others(uint64_t address, uint64_t length) const;
-  Status map_one(const RegionClaim& claim, int file, Region& region);
+  void set(size_t slot, const Region& region);
+  static void unmap(const Region& region);
+  static Status map_one(const RegionClaim& claim, int file, Region& region);
   void swap(RegionTable& other) noexcept;
 
+  RegionIndex index_;  // by guest address, of regions_
   Region regions_[kMaxRegions] = {};
   size_t count_ = 0;
 };

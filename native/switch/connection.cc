@@ -12,8 +12,9 @@ namespace {
 constexpr int kMessagesPerTurn = 64;
 }  // namespace
 
-Connection::Connection(Fd socket, BackEndListener& listener, uint64_t deadline_nanos, uint64_t now)
-    : back_end_(listener),
+Connection::Connection(Fd socket, BackEndListener& listener, const DeviceFacts& facts, uint64_t deadline_nanos,
+                       uint64_t now)
+    : back_end_(listener, facts),
       stream_(std::move(socket), check_request_header),
       patience_(deadline_nanos),
       deadline_(now + deadline_nanos) {}

@@ -13,7 +13,7 @@ namespace usvhost {
 class Connection {
  public:
   /** `deadline_nanos`: how long a peer may take for its first message and for the rest of any message it has begun. */
-  Connection(Fd socket, BackEndListener& listener, uint64_t deadline_nanos, uint64_t now);
+  Connection(Fd socket, BackEndListener& listener, const DeviceFacts& facts, uint64_t deadline_nanos, uint64_t now);
 
   /** Handles what has arrived. Fails when the connection must end; `closed` tells an orderly end from an error. */
   Status on_readable(uint64_t now, bool& closed);

@@ -13,22 +13,22 @@ uint32_t DataThread::poll() {
 }
 
 void DataThread::arm() {
-  for_each_port([](PortRuntime& port) { port.transmit->want_kicks(); });
+  for_each_queue([](DeviceQueue& queue) { queue.want_kicks(); });
   // Fence [D1]: our wish for kicks before the look at avail->idx in pending(); pairs with the driver's [D2].
   full_fence();
 }
 
 bool DataThread::pending() {
   bool found = false;
-  for_each_port([&](PortRuntime& port) {
+  for_each_queue([&](DeviceQueue& queue) {
     // A broken index counts too: the next pass marks the port.
-    if (port.transmit->pending() || port.transmit->error() != RingError::kNone) found = true;
+    if (queue.pending() || queue.error() != RingError::kNone) found = true;
   });
   return found;
 }
 
 void DataThread::disarm() {
-  for_each_port([](PortRuntime& port) { port.transmit->refuse_kicks(); });
+  for_each_queue([](DeviceQueue& queue) { queue.refuse_kicks(); });
 }
 
 }  // namespace usvhost

@@ -37,10 +37,17 @@ class DataThread final : public PollWork {
   void for_each_port(Visit visit) const {
     for (uint32_t index = number_, end = ports_.end(); index < end; index += threads_) {
       PortRuntime* port = ports_.get(index);
-      if (port == nullptr || port->transmit == nullptr) continue;
+      if (port == nullptr || port->transmit_count == 0) continue;
       if (port->broken.load(std::memory_order_relaxed) != RingError::kNone) continue;
       visit(*port);
     }
+  }
+
+  template <class Visit>
+  void for_each_queue(Visit visit) const {
+    for_each_port([&](PortRuntime& port) {
+      for (uint16_t i = 0; i < port.transmit_count; i++) visit(*port.transmit[i].ring);
+    });
   }
 
   PortTable& ports_;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "switch/forwarder.h"
 
+#include <algorithm>
+
 #include "switch/claimed_frame.h"
 #include "switch/copy.h"
+#include "switch/flow_hash.h"
 #include "switch/notify.h"
 #include "switch/receive_burst.h"
 #include "switch/transmit_burst.h"
@@ -26,11 +29,17 @@ void Forwarder::mark_broken(PortRuntime& port, RingError error) {
 }
 
 uint32_t Forwarder::forward(PortRuntime& source, uint32_t now) {
-  return source.transmit->visit([&](auto& queue) { return forward_from(source, queue, now); });
+  uint32_t count = 0;
+  for (uint16_t tried = 0; tried < source.transmit_count && count == 0; tried++) {
+    const QueueRuntime& from = source.transmit[source.next_transmit];
+    source.next_transmit = source.next_transmit + 1 < source.transmit_count ? source.next_transmit + 1 : 0;
+    count = from.ring->visit([&](auto& queue) { return forward_from(source, from, queue, now); });
+  }
+  return count;
 }
 
 template <class Queue>
-uint32_t Forwarder::forward_from(PortRuntime& source, Queue& queue, uint32_t now) {
+uint32_t Forwarder::forward_from(PortRuntime& source, const QueueRuntime& from, Queue& queue, uint32_t now) {
   scratch_.clear();
   offloads_.clear();
   bool claims = source.leaves.any();
@@ -38,7 +47,7 @@ uint32_t Forwarder::forward_from(PortRuntime& source, Queue& queue, uint32_t now
                           : fetch_burst<Header>(queue, *source.memory, scratch_, frames_, chains_, IgnoredHeaders{});
   bool call = false;
   if (count != 0) [[likely]] {
-    if (source.transmit_enabled) [[likely]] {
+    if (from.enabled) [[likely]] {
       if (claims) offloads_.judge(source, frames_, count);
       classify(source, count, now);
       for (uint32_t i = 0; i < active_count_; i++) {
@@ -55,7 +64,7 @@ uint32_t Forwarder::forward_from(PortRuntime& source, Queue& queue, uint32_t now
   }
   if (queue.error() != RingError::kNone) [[unlikely]]
     mark_broken(source, queue.error());
-  if (call) notify(source.transmit_call);
+  if (call) notify(from.call);
   return count;
 }
 
@@ -139,26 +148,50 @@ void Forwarder::classify(PortRuntime& source, uint32_t count, uint32_t now) {
 
 void Forwarder::deliver(const Group& group) {
   PortRuntime& destination = *group.port;
-  bool call = false;
-  destination.receive_lock.lock();
-  if (destination.receive == nullptr || !destination.receive_enabled) {
+  if (destination.receive_count == 1) [[likely]] {
+    deliver_one(destination, destination.receive[0], group.frames, group.count);
+  } else if (destination.receive_count == 0) {
+    destination.receive_lock.lock();
     destination.counters->add(Counter::rx_drop_disabled, group.count);
+    destination.receive_lock.unlock();
   } else {
-    call = destination.receive->visit([&](auto& queue) { return deliver_to(destination, queue, group); });
+    steer(destination, group);
   }
+}
+
+/** Frames of one flow go to one queue, in their order; which one is nobody's wish but the hash's. */
+void Forwarder::steer(PortRuntime& destination, const Group& group) {
+  uint8_t frames[kMaxQueuePairs][kBurst];
+  uint32_t counts[kMaxQueuePairs] = {};
+  for (uint32_t i = 0; i < group.count; i++) {
+    const Frame& frame = frames_[group.frames[i]];
+    uint8_t start[kFlowBytes];
+    uint32_t length = std::min(frame.length, kFlowBytes);
+    gather(start, frame.segments, 0, length);
+    uint32_t queue = flow_hash(start, length) % destination.receive_count;
+    frames[queue][counts[queue]++] = group.frames[i];
+  }
+  for (uint32_t queue = 0; queue < destination.receive_count; queue++) {
+    if (counts[queue] != 0) deliver_one(destination, destination.receive[queue], frames[queue], counts[queue]);
+  }
+}
+
+void Forwarder::deliver_one(PortRuntime& destination, const QueueRuntime& to, const uint8_t* frames, uint32_t count) {
+  destination.receive_lock.lock();
+  bool call = to.ring->visit([&](auto& queue) { return deliver_to(destination, queue, frames, count); });
   destination.receive_lock.unlock();
-  if (call) notify(destination.receive_call);
+  if (call) notify(to.call);
 }
 
 /** Under the destination's lock; returns whether it wants a call. */
 template <class Queue>
-bool Forwarder::deliver_to(PortRuntime& destination, Queue& queue, const Group& group) {
+bool Forwarder::deliver_to(PortRuntime& destination, Queue& queue, const uint8_t* frames, uint32_t count) {
   using Burst = ReceiveBurst<Header, Queue>;
   Burst burst(queue, *destination.memory, scratch_, destination.mergeable);
-  burst.reserve(group.count);
+  burst.reserve(count);
   Delivered delivered;
-  for (uint32_t i = 0; i < group.count; i++) {
-    uint32_t index = group.frames[i];
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t index = frames[i];
     const Frame& frame = frames_[index];
     if (offloads_.claimed(index)) {
       ClaimedFrame<Burst>(burst, frame, offloads_.claim(index), offloads_.tcp(index), delivered)

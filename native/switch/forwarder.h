@@ -17,7 +17,7 @@ class Forwarder {
  public:
   explicit Forwarder(PortTable& ports);
 
-  /** One burst from `source`; `now` in seconds. Returns the frames taken. Broken rings are marked, never thrown. */
+  /** One burst from one of the queues of `source`, in turn; `now` in seconds. Returns the frames taken. Broken rings are marked, never thrown. */
   uint32_t forward(PortRuntime& source, uint32_t now);
   /** Whether a port, source or destination, has been marked broken since the last call. */
   bool take_broken() { return std::exchange(found_broken_, false); }
@@ -30,13 +30,15 @@ class Forwarder {
     uint8_t frames[kBurst];
   };
   template <class Queue>
-  uint32_t forward_from(PortRuntime& source, Queue& queue, uint32_t now);
+  uint32_t forward_from(PortRuntime& source, const QueueRuntime& from, Queue& queue, uint32_t now);
   void classify(PortRuntime& source, uint32_t count, uint32_t now);
   void add_to_group(PortRuntime& port, uint32_t frame);
   void flood(PortRuntime& source, uint32_t frame);
   void deliver(const Group& group);
+  void deliver_one(PortRuntime& destination, const QueueRuntime& to, const uint8_t* frames, uint32_t count);
+  void steer(PortRuntime& destination, const Group& group);
   template <class Queue>
-  bool deliver_to(PortRuntime& destination, Queue& queue, const Group& group);
+  bool deliver_to(PortRuntime& destination, Queue& queue, const uint8_t* frames, uint32_t count);
   void mark_broken(PortRuntime& port, RingError error);
 
   PortTable& ports_;

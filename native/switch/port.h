@@ -78,7 +78,7 @@ struct Port final : BackEndListener {
   PortState state = PortState::kListening;
   std::string last_error;
   uint64_t connections = 0;
-  int watched_kick = -1;
+  std::vector<int> watched_kicks;
   bool published = false;
 };
 

@@ -29,22 +29,31 @@ class SpinLock {
   std::atomic_flag flag_ = ATOMIC_FLAG_INIT;
 };
 
+/** One queue as a data thread uses it. */
+struct QueueRuntime {
+  DeviceQueue* ring = nullptr;
+  int call = -1;
+  bool enabled = false;  // a started but disabled transmit queue is drained and discarded (vhost-user, "Ring states")
+};
+
 struct PortRuntime {
   uint16_t index = 0;
   /** Frames go to ports of the same one only. It outlives every publication of this port. */
   Network* network = nullptr;
   uint32_t max_frame = 0;  // bytes from the destination address to the end of the payload
   const RegionTable* memory = nullptr;
-  DeviceQueue* transmit = nullptr;  // the pod's transmit queue, null while it is not running
-  DeviceQueue* receive = nullptr;
   bool mergeable = false;  // a frame to the pod may take several receive buffers (VIRTIO_NET_F_MRG_RXBUF)
   Offloads leaves;         // what the pod may leave undone on its frames
   Offloads takes;          // what may be left undone on frames to it
-  int transmit_call = -1;
-  int receive_call = -1;
-  bool transmit_enabled = false;  // a started but disabled queue is drained and discarded (vhost-user, "Ring states")
-  bool receive_enabled = false;
+  /** The pod's transmit queues that run. One of them is served a pass, in turn: more queues are not a larger share. */
+  QueueRuntime transmit[kMaxQueuePairs];
+  uint16_t transmit_count = 0;
+  uint16_t next_transmit = 0;  // the data thread's own
+  /** Its receive queues that run and are enabled. */
+  QueueRuntime receive[kMaxQueuePairs];
+  uint16_t receive_count = 0;
   CounterBlock* counters = nullptr;
+  /** For all receive queues, so that the counters have one writer at a time. */
   SpinLock receive_lock;
   /** A RingError, set once by the data thread that found it; the control side then ends the port. */
   std::atomic<RingError> broken{RingError::kNone};

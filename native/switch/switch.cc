@@ -9,6 +9,7 @@
 
 #include "base/cpu.h"
 #include "memory/fault_guard.h"
+#include "switch/publication.h"
 
 namespace usvhost {
 
@@ -195,8 +196,8 @@ uint64_t Switch::sleeps() const {
 void Switch::withdraw(Port& port) {
   if (!port.published) return;
   table_.withdraw(port.index);
-  if (port.watched_kick >= 0) owner(port).unwatch(port.watched_kick);
-  port.watched_kick = -1;
+  for (int kick : port.watched_kicks) owner(port).unwatch(kick);
+  port.watched_kicks.clear();
   for (const auto& thread : threads_) thread->thread().epoch().wait_until_quiescent();
   port.published = false;
 }
@@ -204,42 +205,38 @@ void Switch::withdraw(Port& port) {
 /** Makes what runs of the port visible to the data threads; nothing happens while no ring is active. */
 void Switch::publish(Port& port) {
   BackEnd& session = port.connection->back_end();
-  BackEndQueue& transmit = session.queue(kTransmitQueue);
-  BackEndQueue& receive = session.queue(kReceiveQueue);
-  if (!transmit.active() && !receive.active()) {
+  bool runs = false;
+  for (uint16_t i = 0; i < kMaxQueues; i++) {
+    BackEndQueue& queue = session.queue(i);
+    if (!queue.active()) continue;
+    runs = true;
+    // Those of receive queues are never asked for: buffers are looked for when there is a frame for them.
+    queue.ring.refuse_kicks();
+    if (i % 2 == kTransmitQueue) watch_kick(port, queue.kick.get());
+  }
+  if (!runs) {
     if (port.state == PortState::kUp) set_state(port, PortState::kHandshake, "the front-end stopped its rings");
     return;
   }
-  PortRuntime& runtime = port.runtime;
-  runtime.memory = &session.memory();
-  runtime.transmit = transmit.active() ? &transmit.ring : nullptr;
-  runtime.receive = receive.active() ? &receive.ring : nullptr;
-  runtime.mergeable = (session.features() & feature_bit(VIRTIO_NET_F_MRG_RXBUF)) != 0;
-  runtime.leaves = sender_offloads(session.features());
-  runtime.takes = receiver_offloads(session.features());
-  runtime.transmit_call = transmit.call.get();
-  runtime.receive_call = receive.call.get();
-  runtime.transmit_enabled = transmit.enabled;
-  runtime.receive_enabled = receive.enabled;
-  const PollThread& thread = owner(port);
-  if (transmit.active()) {
-    // A descriptor that cannot be polled only costs its own pod wake-ups: the port is then noticed on other work.
-    if (Status watched = thread.watch(transmit.kick.get()); watched.ok()) {
-      port.watched_kick = transmit.kick.get();
-    } else {
-      port.last_error = watched.describe();
-    }
-    transmit.ring.refuse_kicks();
-  }
-  // Buffers are looked for when there is a frame for them; nobody waits for more, so their kicks would only cost the pod.
-  if (receive.active()) receive.ring.refuse_kicks();
-  table_.publish(port.index, &runtime);
+  describe_queues(session, port.runtime);
+  table_.publish(port.index, &port.runtime);
   port.published = true;
-  thread.wake();
+  owner(port).wake();
+  const BackEndQueue& transmit = session.queue(kTransmitQueue);
+  const BackEndQueue& receive = session.queue(kReceiveQueue);
   bool up = transmit.active() && receive.active() && transmit.enabled && receive.enabled;
   if (up) port.redial.proved();
   if (up && port.state != PortState::kUp) set_state(port, PortState::kUp, "");
   if (!up && port.state == PortState::kUp) set_state(port, PortState::kHandshake, "the front-end disabled a ring");
+}
+
+/** A descriptor that cannot be polled only costs its own pod wake-ups: the queue is then noticed on other work. */
+void Switch::watch_kick(Port& port, int kick) {
+  if (Status watched = owner(port).watch(kick); watched.ok()) {
+    port.watched_kicks.push_back(kick);
+  } else {
+    port.last_error = watched.describe();
+  }
 }
 
 void Switch::set_state(Port& port, PortState state, std::string reason) {
@@ -324,7 +321,8 @@ void Switch::dial(Port& port, uint64_t now) {
 
 void Switch::adopt(Port& port, Fd socket, uint64_t now) {
   int fd = socket.get();
-  port.connection.emplace(std::move(socket), port, options_.handshake_millis * 1'000'000ull, now);
+  DeviceFacts facts{port.options.mac, static_cast<uint16_t>(port.options.mtu)};
+  port.connection.emplace(std::move(socket), port, facts, options_.handshake_millis * 1'000'000ull, now);
   if (Status status = watch(epoll_.get(), fd, EPOLLIN, kConnectionKey | port.index); !status.ok()) {
     close_connection(port, status);
     return;

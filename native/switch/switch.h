@@ -57,6 +57,7 @@ class Switch final : private Port::Host {
   void dial(Port& port, uint64_t now);
   void adopt(Port& port, Fd socket, uint64_t now);
   void close_connection(Port& port, const Status& reason);
+  void watch_kick(Port& port, int kick);
   void set_state(Port& port, PortState state, std::string reason);
   void close_broken();
   int keep_time(uint64_t now);

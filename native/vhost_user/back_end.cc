@@ -2,6 +2,7 @@
 #include "vhost_user/back_end.h"
 
 #include <cinttypes>
+#include <cstring>
 
 #include "vhost_user/eventfd_check.h"
 #include "vhost_user/message_table.h"
@@ -28,6 +29,10 @@ void answer(Reply& reply, uint64_t number) {
   reply.payload.number = number;
 }
 
+RegionClaim claim_of(const MemoryRegion& region) {
+  return {region.guest_address, region.size, region.user_address, region.mmap_offset};
+}
+
 Status not_an_eventfd(const char* name) {
   return failure("USV_MESSAGE", "expected an eventfd with %s, got another kind of descriptor", name);
 }
@@ -36,10 +41,26 @@ Status wrong_state(const char* name, const char* expected) {
   return failure("USV_MESSAGE", "expected %s only %s", name, expected);
 }
 
+/** The queue that a message is about, 0 for one that is about none. */
+uint32_t queue_of(const Message& message) {
+  switch (static_cast<Request>(message.header.request)) {
+    case Request::kSetVringNum:
+    case Request::kSetVringBase:
+    case Request::kGetVringBase:
+    case Request::kSetVringEnable: return message.payload.state.index;
+    case Request::kSetVringAddr: return message.payload.address.index;
+    case Request::kSetVringKick:
+    case Request::kSetVringCall:
+    case Request::kSetVringErr: return static_cast<uint32_t>(message.payload.number & kVringIndexMask);
+    default: return 0;
+  }
+}
+
 }  // namespace
 
 Status BackEnd::handle(const Message& message, std::vector<Fd>& fds, Reply& reply) {
   Status status = check_request(message, static_cast<uint32_t>(fds.size()));
+  if (status.ok()) status = check_negotiated(message.header, protocol_features_);
   if (status.ok()) status = apply(message, fds, reply);
   bool acknowledge = (message.header.flags & kFlagNeedReply) != 0 &&
                      (protocol_features_ & feature_bit(kProtocolReplyAck)) != 0 && !reply.present;
@@ -50,15 +71,25 @@ Status BackEnd::handle(const Message& message, std::vector<Fd>& fds, Reply& repl
 
 Status BackEnd::apply(const Message& message, std::vector<Fd>& fds, Reply& reply) {
   const Payload& payload = message.payload;
+  if (queue_of(message) >= 2 && (protocol_features_ & feature_bit(kProtocolMq)) == 0) {
+    return failure("USV_MESSAGE", "expected one pair of queues without MQ, got queue %u", queue_of(message));
+  }
   switch (static_cast<Request>(message.header.request)) {
     case Request::kSetOwner:
     case Request::kResetOwner:  // deprecated; must not reset the device
       return {};
-    case Request::kGetFeatures: answer(reply, kBackEndFeatures); return {};
+    case Request::kGetFeatures: answer(reply, offered()); return {};
     case Request::kSetFeatures: return set_features(payload.number);
     case Request::kGetProtocolFeatures: answer(reply, kSupportedProtocolFeatures); return {};
     case Request::kSetProtocolFeatures: return set_protocol_features(payload.number);
-    case Request::kGetQueueNum: answer(reply, kQueuePairs); return {};
+    case Request::kNetSetMtu: return set_mtu(payload.number);
+    case Request::kGetConfig: get_config(payload.config, reply); return {};
+    case Request::kSetConfig: return set_config(payload.config);
+    case Request::kResetDevice: reset(); return {};
+    case Request::kGetMaxMemSlots: answer(reply, kMaxRegions); return {};
+    case Request::kAddMemReg: return add_region(payload.slot, fds);
+    case Request::kRemMemReg: return remove_region(payload.slot);
+    case Request::kGetQueueNum: answer(reply, kMaxQueuePairs); return {};
     case Request::kSetMemTable: return set_memory(payload.memory, fds);
     case Request::kSetVringNum: {
       BackEndQueue& queue = queues_[payload.state.index];
@@ -120,9 +151,9 @@ Status BackEnd::apply(const Message& message, std::vector<Fd>& fds, Reply& reply
 }
 
 Status BackEnd::set_features(uint64_t features) {
-  if ((features & ~kBackEndFeatures) != 0 || (features & kRequiredFeatures) != kRequiredFeatures) {
+  if ((features & ~offered()) != 0 || (features & kRequiredFeatures) != kRequiredFeatures) {
     return failure("USV_MESSAGE", "expected features within 0x%" PRIx64 " that include 0x%" PRIx64 ", got 0x%" PRIx64,
-                   kBackEndFeatures, kRequiredFeatures, features);
+                   offered(), kRequiredFeatures, features);
   }
   Paused paused(listener_);
   features_ = features;
@@ -144,19 +175,74 @@ Status BackEnd::set_protocol_features(uint64_t features) {
 
 Status BackEnd::set_memory(const MemoryTable& table, std::vector<Fd>& fds) {
   RegionClaim claims[kMaxRegions];
-  for (uint32_t i = 0; i < table.count; i++) {
-    const MemoryRegion& region = table.regions[i];
-    claims[i] = {region.guest_address, region.size, region.user_address, region.mmap_offset};
-  }
+  for (uint32_t i = 0; i < table.count; i++) claims[i] = claim_of(table.regions[i]);
   RegionTable fresh;
   if (Status status = fresh.map({claims, table.count}, fds); !status.ok()) return status;
   Paused paused(listener_);
+  unmap_rings();
+  memory_ = std::move(fresh);
+  return map_rings();
+}
+
+Status BackEnd::add_region(const MemorySlot& slot, std::vector<Fd>& fds) {
+  Paused paused(listener_);
+  if (Status status = memory_.add(claim_of(slot.region), fds[0].get()); !status.ok()) return status;
+  return map_rings();
+}
+
+/** A ring that lay in the region ends the connection: its address leads nowhere now. */
+Status BackEnd::remove_region(const MemorySlot& slot) {
+  Paused paused(listener_);
+  unmap_rings();
+  if (Status status = memory_.remove(claim_of(slot.region)); !status.ok()) return status;
+  if (memory_.count() != 0) return map_rings();
+  for (const BackEndQueue& queue : queues_) {
+    if (queue.started && queue.has_address) {
+      return failure("USV_REGION", "expected memory under rings that run, got the removal of its last region");
+    }
+  }
+  return {};
+}
+
+/** Before the memory changes: each ring keeps its position, and is looked for again by map_rings(). */
+void BackEnd::unmap_rings() {
   for (BackEndQueue& queue : queues_) {
     if (queue.mapped) queue.base = queue.ring.base();
     queue.mapped = false;
   }
-  memory_ = std::move(fresh);
-  return map_rings();
+}
+
+void BackEnd::get_config(const ConfigSpace& wanted, Reply& reply) const {
+  uint8_t all[kMaxConfigBytes] = {};  // behind the fields that there are: zeroes
+  virtio_net_config config = device_config(facts_);
+  memcpy(all, &config, sizeof config);
+  reply.present = true;
+  reply.size = static_cast<uint32_t>(offsetof(ConfigSpace, bytes)) + wanted.size;
+  reply.payload.config = {wanted.offset, wanted.size, wanted.flags, {}};
+  memcpy(reply.payload.config.bytes, all + wanted.offset, wanted.size);
+}
+
+/** Nothing can be written (virtio 1.2, 5.1.4.2). What changes nothing is a migration that restores what is there already. */
+Status BackEnd::set_config(const ConfigSpace& wanted) const {
+  Reply present;
+  get_config(wanted, present);
+  if (memcmp(present.payload.config.bytes, wanted.bytes, wanted.size) == 0) return {};
+  return failure("USV_MESSAGE", "expected no change of the configuration space, which is read-only, got %u other bytes",
+                 wanted.size);
+}
+
+/** The MTU of the pod's side: a larger one than the port's would lose frames without a word. */
+Status BackEnd::set_mtu(uint64_t mtu) const {
+  if (mtu <= facts_.mtu) return {};
+  return failure("USV_MESSAGE", "expected an MTU of at most %u, that of the port, got %" PRIu64, facts_.mtu, mtu);
+}
+
+/** RESET_DEVICE: as after connecting, but for memory and protocol features, which belong to the connection. */
+void BackEnd::reset() {
+  Paused paused(listener_);
+  for (BackEndQueue& queue : queues_) queue = BackEndQueue();
+  features_ = 0;
+  device_status_ = 0;
 }
 
 Status BackEnd::set_kick(uint64_t word, std::vector<Fd>& fds) {

@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/status.h"
 #include "memory/region_table.h"
+#include "vhost_user/device_config.h"
 #include "vhost_user/messages.h"
 #include "virtio/device_queue.h"
 #include "virtio/features.h"
@@ -46,7 +47,7 @@ struct Reply {
 
 class BackEnd {
  public:
-  explicit BackEnd(BackEndListener& listener) : listener_(listener) {}
+  explicit BackEnd(BackEndListener& listener, const DeviceFacts& facts = {}) : listener_(listener), facts_(facts) {}
 
   /**
    * Acts on one message that passed check_request(). Takes the descriptors it keeps out of `fds`; the caller closes the rest.
@@ -56,6 +57,8 @@ class BackEnd {
 
   BackEndQueue& queue(uint16_t index) { return queues_[index]; }
   const RegionTable& memory() const { return memory_; }
+  /** All that GET_FEATURES tells. */
+  uint64_t offered() const { return kBackEndFeatures | config_features(facts_); }
   uint64_t features() const { return features_; }
   uint64_t protocol_features() const { return protocol_features_; }
 
@@ -71,6 +74,13 @@ class BackEnd {
   Status set_features(uint64_t features);
   Status set_protocol_features(uint64_t features);
   Status set_memory(const MemoryTable& table, std::vector<Fd>& fds);
+  Status add_region(const MemorySlot& slot, std::vector<Fd>& fds);
+  Status remove_region(const MemorySlot& slot);
+  void unmap_rings();
+  void get_config(const ConfigSpace& wanted, Reply& reply) const;
+  Status set_config(const ConfigSpace& wanted) const;
+  Status set_mtu(uint64_t mtu) const;
+  void reset();
   Status set_kick(uint64_t word, std::vector<Fd>& fds);
   Status set_call(uint64_t word, std::vector<Fd>& fds);
   void stop(BackEndQueue& queue);
@@ -84,8 +94,9 @@ class BackEnd {
   bool valid_size(uint32_t size) const;
 
   BackEndListener& listener_;
+  DeviceFacts facts_;
   RegionTable memory_;
-  BackEndQueue queues_[kQueues];
+  BackEndQueue queues_[kMaxQueues];
   uint64_t features_ = 0;
   uint64_t protocol_features_ = 0;
   uint8_t device_status_ = 0;

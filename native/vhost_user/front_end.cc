@@ -133,7 +133,7 @@ Status FrontEnd::reply(const Message& message) {
         return failure("USV_FEATURES", "expected a back-end with VIRTIO_F_VERSION_1, got features 0x%" PRIx64, number);
       }
       break;
-    case Step::kGetProtocolFeatures: protocol_features_ = number & kSupportedProtocolFeatures; break;
+    case Step::kGetProtocolFeatures: protocol_features_ = number & kFrontEndProtocolFeatures; break;
     case Step::kGetQueueNum:
       if (number < kQueuePairs)
         return failure("USV_FEATURES", "expected at least one queue pair, got %" PRIu64, number);

@@ -27,6 +27,13 @@ enum class Request : uint32_t {
   kSetProtocolFeatures = 16,
   kGetQueueNum = 17,
   kSetVringEnable = 18,
+  kNetSetMtu = 20,
+  kGetConfig = 24,
+  kSetConfig = 25,
+  kResetDevice = 34,
+  kGetMaxMemSlots = 36,
+  kAddMemReg = 37,
+  kRemMemReg = 38,
   kSetStatus = 39,
   kGetStatus = 40,
 };
@@ -74,6 +81,25 @@ struct MemoryTable {
 };
 static_assert(sizeof(MemoryTable) == 8 + 32 * kMaxRegions);
 
+/** One region of ADD_MEM_REG and REM_MEM_REG ("Single memory region description"). */
+struct MemorySlot {
+  uint64_t padding;
+  MemoryRegion region;
+};
+static_assert(sizeof(MemorySlot) == 40);
+
+/** The largest configuration space, and so the largest piece of it in a message ("Virtio device config space"). */
+inline constexpr uint32_t kMaxConfigBytes = 256;
+
+/** A piece of the configuration space: of GET_CONFIG, its answer and SET_CONFIG. `size` bytes are there. */
+struct ConfigSpace {
+  uint32_t offset;
+  uint32_t size;
+  uint32_t flags;
+  uint8_t bytes[kMaxConfigBytes];
+};
+static_assert(sizeof(ConfigSpace) == 12 + kMaxConfigBytes);
+
 /** The fd-carrying u64 of SET_VRING_KICK, CALL and ERR: queue index in the low byte, "no descriptor" in bit 8. */
 inline constexpr uint64_t kVringIndexMask = 0xff;
 inline constexpr uint64_t kVringNoFd = 0x100;
@@ -83,6 +109,8 @@ union Payload {
   VringState state;
   VringAddress address;
   MemoryTable memory;
+  MemorySlot slot;
+  ConfigSpace config;
 };
 
 inline constexpr size_t kMaxPayload = sizeof(Payload);

@@ -25,7 +25,8 @@ inline constexpr uint64_t kOffloadFeatures = feature_bit(VIRTIO_NET_F_CSUM) | fe
 inline constexpr uint64_t kBackEndFeatures = kRequiredFeatures | feature_bit(kVhostUserProtocolFeatures) |
                                              feature_bit(VIRTIO_F_IN_ORDER) | feature_bit(VIRTIO_RING_F_INDIRECT_DESC) |
                                              feature_bit(VIRTIO_RING_F_EVENT_IDX) | feature_bit(VIRTIO_F_RING_PACKED) |
-                                             feature_bit(VIRTIO_NET_F_MRG_RXBUF) | kOffloadFeatures;
+                                             feature_bit(VIRTIO_NET_F_MRG_RXBUF) | feature_bit(VIRTIO_NET_F_MQ) |
+                                             kOffloadFeatures;
 
 /** What the driver may leave to the device in frames that it sends (virtio 1.2, 5.1.3). */
 inline constexpr uint64_t kSendOffloads = feature_bit(VIRTIO_NET_F_CSUM) | feature_bit(VIRTIO_NET_F_HOST_TSO4) |
@@ -34,11 +35,24 @@ inline constexpr uint64_t kSendOffloads = feature_bit(VIRTIO_NET_F_CSUM) | featu
 /** Protocol feature bits (vhost-user, "Protocol features"). */
 inline constexpr unsigned kProtocolMq = 0;
 inline constexpr unsigned kProtocolReplyAck = 3;
+inline constexpr unsigned kProtocolNetMtu = 4;
+inline constexpr unsigned kProtocolConfig = 9;
+inline constexpr unsigned kProtocolResetDevice = 13;
+inline constexpr unsigned kProtocolConfigureMemSlots = 15;
 inline constexpr unsigned kProtocolStatus = 16;
 inline constexpr uint64_t kSupportedProtocolFeatures =
+    feature_bit(kProtocolMq) | feature_bit(kProtocolReplyAck) | feature_bit(kProtocolNetMtu) |
+    feature_bit(kProtocolConfig) | feature_bit(kProtocolResetDevice) | feature_bit(kProtocolConfigureMemSlots) |
+    feature_bit(kProtocolStatus);
+/** What our driver makes use of. */
+inline constexpr uint64_t kFrontEndProtocolFeatures =
     feature_bit(kProtocolMq) | feature_bit(kProtocolReplyAck) | feature_bit(kProtocolStatus);
 
-/** One pair: queue 0 is the front-end's receive queue, queue 1 its transmit queue (virtio 1.2, 5.1.2). */
+/** Most pairs of a port at the switch; queue 2i is the front-end's receive queue of pair i, 2i + 1 its transmit queue. */
+inline constexpr uint16_t kMaxQueuePairs = 8;
+inline constexpr uint16_t kMaxQueues = 2 * kMaxQueuePairs;
+
+/** Our driver has one pair: queue 0 is the front-end's receive queue, queue 1 its transmit queue (virtio 1.2, 5.1.2). */
 inline constexpr uint16_t kQueuePairs = 1;
 inline constexpr uint16_t kQueues = 2 * kQueuePairs;
 inline constexpr uint16_t kReceiveQueue = 0;

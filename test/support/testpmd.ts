@@ -17,6 +17,8 @@ export interface VirtioUserPort {
   readonly path: string;
   readonly mac: string;
   readonly queueSize: number;
+  /** Queue pairs; default 1. */
+  readonly queues?: number;
   /** Further device arguments as written, `mrg_rxbuf=0`. */
   readonly devargs?: readonly string[];
 }
@@ -62,6 +64,8 @@ export interface TestpmdOptions {
   readonly buffers?: number;
   /** Bytes that one buffer takes; longer frames lie in chains of them. Default: as large as any frame. */
   readonly bufferBytes?: number;
+  /** Further arguments of the application, `--rxq=8`. */
+  readonly arguments?: readonly string[];
 }
 
 // The prompt is written one character at a time, and events of ports are printed by another thread right into it.
@@ -80,9 +84,9 @@ function deviceArguments(port: TestpmdPort, index: number): string {
   if (port.kind === 'vhost') {
     return `net_vhost${index},iface=${port.path},queues=1,client=${port.client === true ? 1 : 0}`;
   }
-  const { path, mac, queueSize, devargs = [] } = port;
+  const { path, mac, queueSize, queues = 1, devargs = [] } = port;
   return [
-    `net_virtio_user${index},path=${path},mac=${mac},queues=1,queue_size=${queueSize}`,
+    `net_virtio_user${index},path=${path},mac=${mac},queues=${queues},queue_size=${queueSize}`,
     ...devargs,
   ].join(',');
 }
@@ -114,6 +118,7 @@ function testpmdCommand(options: TestpmdOptions, prefix: string): string[] {
     ...bufferArguments(options),
     ...(options.frameSize === undefined ? [] : [`--txpkts=${options.frameSize}`]),
     ...peerMacs.map((mac, index) => `--eth-peer=${index},${mac}`),
+    ...(options.arguments ?? []),
   ];
 }
 

@@ -157,6 +157,42 @@ TEST_CASE("several regions: each has its own file, and nothing crosses from one 
   CHECK(table.translate(0x0ffff, 1) == nullptr);
 }
 
+TEST_CASE("regions that are added and removed one by one, in any order") {
+  REQUIRE(FaultGuard::install().ok());
+  RegionTable table;
+  Fd file = memory_file(16 * kPage);
+  auto claim = [](uint64_t i) { return RegionClaim{0x100000 + i * kPage, kPage, 0x900000 - i * kPage, i * kPage}; };
+  for (uint64_t i = 0; i < kMaxRegions; i++) {
+    REQUIRE(table.add(claim(i), file.get()).ok());
+    *table.translate(claim(i).guest_address, kPage) = static_cast<uint8_t>(i);
+  }
+  CHECK(std::string(table.add(claim(9), file.get()).code) == "USV_REGION");
+  CHECK(table.count() == kMaxRegions);
+  std::vector<bool> there(kMaxRegions, true);
+  for (uint64_t i : {0u, 7u, 3u, 1u}) {
+    RegionClaim other = claim(i);
+    other.size--;
+    CHECK_FALSE(table.remove(other).ok());
+    other = claim(i);
+    other.user_address += kPage;
+    CHECK_FALSE(table.remove(other).ok());
+    other = claim(i);
+    other.mmap_offset = 1;  // is not compared
+    CHECK(table.remove(other).ok());
+    CHECK(std::string(table.remove(other).code) == "USV_REGION");
+    there[i] = false;
+    for (uint64_t k = 0; k < kMaxRegions; k++) {
+      uint8_t* byte = table.translate(claim(k).guest_address, kPage);
+      CHECK((byte != nullptr) == there[k]);
+      CHECK(table.translate_user(claim(k).user_address, kPage) == byte);
+      if (byte != nullptr) CHECK(*byte == k);
+    }
+  }
+  REQUIRE(table.add(claim(3), file.get()).ok());
+  CHECK(*table.translate(claim(3).guest_address, 1) == 3);
+  CHECK(table.count() == 5);
+}
+
 TEST_CASE("two regions of one file see the same bytes where they meet in the file") {
   RegionTable table;
   REQUIRE(FaultGuard::install().ok());

@@ -22,7 +22,7 @@ struct Peer {
     int ends[2];
     REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
     socket.reset(ends[0]);
-    connection.emplace(Fd(ends[1]), listener, kPatience, now);
+    connection.emplace(Fd(ends[1]), listener, DeviceFacts{}, kPatience, now);
   }
   Status read_at(uint64_t now) { return connection->on_readable(now, closed); }
   bool write_bytes(const std::vector<uint8_t>& bytes, size_t from, size_t count, const std::vector<int>& fds = {}) {

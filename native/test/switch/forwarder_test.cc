@@ -181,11 +181,9 @@ TEST_CASE("receivers without buffers, with small ones, and with a disabled or ab
   CHECK(bench.pods[1].receive.used_entry(0).len == 71);
 
   bench.pods[2].post(4);
-  bench.pods[2].runtime.receive_enabled = false;
+  bench.pods[2].runtime.receive_count = 0;
   bench.pods[0].send(frame(mac(3), mac(1)));
   bench.forward(0);
-  bench.pods[2].runtime.receive_enabled = true;
-  bench.pods[2].runtime.receive = nullptr;
   bench.pods[0].send(frame(mac(3), mac(1)));
   bench.forward(0);
   CHECK(bench.pods[2].count(Counter::rx_drop_disabled) == 2);
@@ -208,7 +206,7 @@ TEST_CASE("a buffer of nothing, or of less than a header") {
 TEST_CASE("a disabled transmit queue is drained and discarded") {
   PodBench bench;
   bench.pods[1].post(4);
-  bench.pods[0].runtime.transmit_enabled = false;
+  bench.pods[0].runtime.transmit[0].enabled = false;
   for (int i = 0; i < 3; i++) bench.pods[0].send(frame(mac(2), mac(1)));
   CHECK(bench.forward(0) == 3);
   CHECK(bench.pods[0].count(Counter::tx_drop_disabled) == 3);

@@ -29,10 +29,9 @@ class Pod {
     runtime.network = &network;
     runtime.max_frame = mtu + 18;
     runtime.memory = &memory.table();
-    runtime.transmit = &transmit_queue;
-    runtime.receive = &receive_queue;
-    runtime.receive_call = call.get();
-    runtime.transmit_enabled = runtime.receive_enabled = true;
+    runtime.transmit[0] = {&transmit_queue, -1, true};
+    runtime.receive[0] = {&receive_queue, call.get(), true};
+    runtime.transmit_count = runtime.receive_count = 1;
     runtime.counters = &counters;
     table.set_end(std::max<uint32_t>(table.end(), index + 1u));
     table.publish(index, &runtime);

@@ -45,9 +45,9 @@ class KindPod {
     runtime.network = &network;
     runtime.max_frame = 9018;
     runtime.memory = &memory_.table();
-    runtime.transmit = &queues_[0];
-    runtime.receive = &queues_[1];
-    runtime.transmit_enabled = runtime.receive_enabled = true;
+    runtime.transmit[0] = {&queues_[0], -1, true};
+    runtime.receive[0] = {&queues_[1], -1, true};
+    runtime.transmit_count = runtime.receive_count = 1;
     runtime.mergeable = (features & feature_bit(VIRTIO_NET_F_MRG_RXBUF)) != 0;
     runtime.counters = &counters;
     table.publish(index, &runtime);

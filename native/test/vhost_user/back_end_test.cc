@@ -2,102 +2,27 @@
 // BackEnd: every order of messages, replies and acknowledgements, and what a ring remembers when it stops.
 #include "vhost_user/back_end.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 
-#include "test/guest_memory.h"
-#include "test/hostile_client.h"
-#include "test/support.h"
+#include "test/vhost_user/session.h"
 
 namespace usvhost::test {
 namespace {
 
-struct Session final : BackEndListener {
-  Session() : memory(64 * 4096), back_end(*this) {
-    for (int i = 0; i < kQueues; i++) {
-      rings[i].attach(memory.at(i * 8192), 64);
-      kicks[i].reset(eventfd(0, EFD_CLOEXEC));
-    }
-  }
-  void pause() override {
-    CHECK_FALSE(paused);
-    paused = true;
-    pauses++;
-  }
-  void resume() override {
-    CHECK(paused);
-    paused = false;
-  }
-
-  /** "ok" or the code of the failure. */
-  std::string say(Request request, const void* payload, uint32_t size, const std::vector<int>& fds = {},
-                  uint32_t flags = 0) {
-    Message message{{static_cast<uint32_t>(request), flags | kFlagVersion, size}, {}};
-    if (size != 0) memcpy(&message.payload, payload, size);
-    std::vector<Fd> owned;
-    for (int fd : fds) owned.emplace_back(fcntl(fd, F_DUPFD_CLOEXEC, 0));
-    reply = {};
-    Status status = back_end.handle(message, owned, reply);
-    CHECK_FALSE(paused);
-    return status.ok() ? "ok" : status.code;
-  }
-  std::string ask(Request request) { return say(request, nullptr, 0); }
-  std::string number(Request request, uint64_t value, const std::vector<int>& fds = {}, uint32_t flags = 0) {
-    return say(request, &value, sizeof value, fds, flags);
-  }
-  std::string state(Request request, uint32_t index, uint32_t value, uint32_t flags = 0) {
-    VringState payload{index, value};
-    return say(request, &payload, sizeof payload, {}, flags);
-  }
-  std::string table(uint32_t flags = 0) {
-    MemoryTable payload{};
-    payload.count = 1;
-    payload.regions[0] = {memory.address(0), memory.segment().size(), memory.address(0), 0};
-    return say(Request::kSetMemTable, &payload, 40, {memory.segment().fd()}, flags);
-  }
-  std::string address(uint16_t queue, uint64_t shift = 0) {
-    const SplitRing& ring = rings[queue].ring();
-    VringAddress payload{
-        queue, 0, guest_address(ring.desc) + shift, guest_address(ring.used) + shift, guest_address(ring.avail) + shift,
-        0};
-    return say(Request::kSetVringAddr, &payload, sizeof payload);
-  }
-  std::string kick(uint16_t queue) { return number(Request::kSetVringKick, queue, {kicks[queue].get()}); }
-  void start(uint16_t queue) {
-    REQUIRE(state(Request::kSetVringNum, queue, 64) == "ok");
-    REQUIRE(state(Request::kSetVringBase, queue, 0) == "ok");
-    REQUIRE(address(queue) == "ok");
-    REQUIRE(kick(queue) == "ok");
-  }
-  bool active(uint16_t queue) { return back_end.queue(queue).active(); }
-
-  GuestMemory memory;
-  RawRing rings[kQueues];
-  Fd kicks[kQueues];
-  Reply reply;
-  bool paused = false;
-  int pauses = 0;
-  BackEnd back_end;
-};
-
-/** Moves a ring on, as a data thread that has completed `count` chains. */
-void pass(BackEndQueue& queue, uint32_t count) {
-  queue.ring.visit([count](auto& ring) {
-    std::vector<Chain> chains(count, Chain{0, 1, 0});
-    ring.complete(chains.data(), count);
-  });
-}
-
 TEST_CASE("questions and their answers") {
   Session session;
   CHECK(session.ask(Request::kGetFeatures) == "ok");
-  CHECK(session.reply.payload.number == kBackEndFeatures);
+  CHECK(session.reply.payload.number == session.back_end.offered());
   CHECK(session.reply.size == 8);
   CHECK(session.ask(Request::kGetProtocolFeatures) == "ok");
   CHECK(session.reply.payload.number == kSupportedProtocolFeatures);
+  CHECK(session.ask(Request::kGetQueueNum) == "USV_MESSAGE");
+  CHECK_FALSE(session.reply.present);
+  session.negotiate();
+  CHECK(session.ask(Request::kGetMaxMemSlots) == "ok");
+  CHECK(session.reply.payload.number == kMaxRegions);
   CHECK(session.ask(Request::kGetQueueNum) == "ok");
-  CHECK(session.reply.payload.number == kQueuePairs);
+  CHECK(session.reply.payload.number == kMaxQueuePairs);
   CHECK(session.ask(Request::kGetStatus) == "ok");
   CHECK(session.reply.payload.number == 0);
   CHECK(session.ask(Request::kSetOwner) == "ok");
@@ -240,7 +165,7 @@ TEST_CASE("acknowledgements: only when negotiated and wished for, zero only when
   CHECK(session.reply.payload.number == 1);
   // A message with an answer of its own has no acknowledgement beside it.
   CHECK(session.say(Request::kGetFeatures, nullptr, 0, {}, kFlagNeedReply) == "ok");
-  CHECK(session.reply.payload.number == kBackEndFeatures);
+  CHECK(session.reply.payload.number == session.back_end.offered());
 }
 
 TEST_CASE("a table that is refused leaves the memory and the rings as they were") {
@@ -322,6 +247,7 @@ TEST_CASE("new memory and new addresses keep the position of a running ring") {
 
 TEST_CASE("status 0 is a reset: rings stop, and can be started again") {
   Session session;
+  session.negotiate();
   REQUIRE(session.table() == "ok");
   session.start(0);
   session.start(1);
@@ -350,8 +276,77 @@ TEST_CASE("a kick without a descriptor is refused, a call without one means sile
   CHECK_FALSE(session.back_end.queue(0).call);
 }
 
+TEST_CASE("RESET_DEVICE: rings and features as after connecting, memory and protocol features as they are") {
+  Session session;
+  session.negotiate();
+  REQUIRE(session.number(Request::kSetFeatures, kBackEndFeatures) == "ok");
+  REQUIRE(session.table() == "ok");
+  REQUIRE(session.number(Request::kSetStatus, 0xf) == "ok");
+  size_t descriptors = open_descriptors();
+  for (int i = 0; i < 3; i++) {
+    session.start(0);
+    session.start(1);
+    REQUIRE(session.number(Request::kSetVringCall, 1, {session.kicks[1].get()}) == "ok");
+    REQUIRE(session.state(Request::kSetVringEnable, 1, 1) == "ok");
+    pass(session.back_end.queue(1), 7);
+    CHECK(session.ask(Request::kResetDevice) == "ok");
+    CHECK(open_descriptors() == descriptors);
+    CHECK_FALSE(session.active(0));
+    CHECK_FALSE(session.active(1));
+    CHECK_FALSE(session.back_end.queue(1).enabled);
+    CHECK(session.back_end.features() == 0);
+    CHECK(session.back_end.protocol_features() == kSupportedProtocolFeatures);
+    CHECK(session.ask(Request::kGetStatus) == "ok");
+    CHECK(session.reply.payload.number == 0);
+    CHECK(session.reaches(0));
+    CHECK(session.kick(1) == "USV_MESSAGE");  // its size is gone too
+    CHECK(session.ask(Request::kResetDevice) == "ok");
+  }
+  session.start(1);
+  CHECK(session.active(1));
+}
+
+TEST_CASE("eight pairs with MQ, one without, and each ring for itself") {
+  Session session;
+  session.negotiate(kSupportedProtocolFeatures & ~feature_bit(kProtocolMq));
+  CHECK(session.state(Request::kSetVringNum, 1, 64) == "ok");
+  for (Request request :
+       {Request::kSetVringNum, Request::kSetVringBase, Request::kSetVringEnable, Request::kGetVringBase}) {
+    CHECK(session.state(request, 2, 1) == "USV_MESSAGE");
+  }
+  VringAddress nowhere{2, 0, 0, 0, 0, 0};
+  CHECK(session.say(Request::kSetVringAddr, &nowhere, sizeof nowhere) == "USV_MESSAGE");
+  for (Request request : {Request::kSetVringKick, Request::kSetVringCall, Request::kSetVringErr}) {
+    CHECK(session.number(request, 2, {session.kicks[0].get()}) == "USV_MESSAGE");
+  }
+  session.negotiate();
+  REQUIRE(session.table() == "ok");
+  RawRing ring;
+  ring.attach(session.memory.at(32768), 64);
+  for (uint16_t queue : {uint16_t{15}, uint16_t{2}}) {
+    REQUIRE(session.state(Request::kSetVringNum, queue, 64) == "ok");
+    VringAddress where{
+        queue, 0, guest_address(ring.ring().desc), guest_address(ring.ring().used), guest_address(ring.ring().avail),
+        0};
+    REQUIRE(session.say(Request::kSetVringAddr, &where, sizeof where) == "ok");
+    REQUIRE(session.number(Request::kSetVringKick, queue, {session.kicks[0].get()}) == "ok");
+    REQUIRE(session.state(Request::kSetVringEnable, queue, 1) == "ok");
+  }
+  for (uint16_t i = 0; i < kMaxQueues; i++) CHECK(session.active(i) == (i == 15 || i == 2));
+  REQUIRE(session.state(Request::kSetVringEnable, 2, 0) == "ok");
+  CHECK_FALSE(session.back_end.queue(2).enabled);
+  CHECK(session.back_end.queue(15).enabled);
+  // A ring that has stopped may come back with another size.
+  REQUIRE(session.state(Request::kGetVringBase, 15, 0) == "ok");
+  REQUIRE(session.state(Request::kSetVringNum, 15, 32) == "ok");
+  REQUIRE(session.number(Request::kSetVringKick, 15, {session.kicks[0].get()}) == "ok");
+  CHECK(session.active(15));
+  CHECK(session.back_end.queue(15).size == 32);
+}
+
 TEST_CASE("every message a thousand times: nothing grows") {
   Session session;
+  session.negotiate();
   REQUIRE(session.table() == "ok");
   session.start(0);
   REQUIRE(session.number(Request::kSetVringCall, 0, {session.kicks[0].get()}) == "ok");
@@ -366,6 +361,9 @@ TEST_CASE("every message a thousand times: nothing grows") {
     session.state(Request::kGetVringBase, 1, 0);
     session.state(Request::kSetVringNum, 1, 64);
     session.ask(Request::kGetFeatures);
+    session.config(0, 256);
+    session.number(Request::kNetSetMtu, 1500);
+    session.slot(Request::kAddMemReg, 0, 1, {session.memory.segment().fd()});  // overlaps and is refused
   }
   CHECK(open_descriptors() == before);
   CHECK(session.active(0));

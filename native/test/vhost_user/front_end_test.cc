@@ -113,7 +113,7 @@ TEST_CASE("the handshake with our own back-end, over a socket: both rings run in
   }
   CHECK(front_end.features() == kFrontEndFeatures);
   CHECK(back_end.features() == kFrontEndFeatures);
-  CHECK(back_end.protocol_features() == kSupportedProtocolFeatures);
+  CHECK(back_end.protocol_features() == kFrontEndProtocolFeatures);
   for (uint16_t i = 0; i < kQueues; i++) {
     CAPTURE(i);
     REQUIRE(back_end.queue(i).active());
@@ -170,7 +170,7 @@ TEST_CASE("what a back-end does not have is not sent to it") {
     ScriptedBackEnd generous{.features = UINT64_MAX, .protocol = UINT64_MAX};
     REQUIRE(generous.run(front_end).ok());
     CHECK(front_end.features() == kFrontEndFeatures);
-    CHECK(front_end.protocol_features() == kSupportedProtocolFeatures);
+    CHECK(front_end.protocol_features() == kFrontEndProtocolFeatures);
   }
 }
 

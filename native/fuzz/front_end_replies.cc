@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bytes become a back-end: what our driver asks goes over a real socket pair, and answers come back that are right, nearly
+// right, early, cut or nonsense. Whatever they say, the handshake ends by the rules, keeps no descriptor of the back-end's, and
+// never says that it is done when something was refused.
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "fuzz/input.h"
+#include "vhost_user/front_end.h"
+#include "vhost_user/message_table.h"
+#include "vhost_user/stream.h"
+
+namespace usvhost::fuzz {
+namespace {
+
+void expect(bool condition) {
+  if (!condition) abort();
+}
+
+size_t open_descriptors() {
+  size_t count = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) count++;
+  return count;
+}
+
+class BackEndProcess {
+ public:
+  explicit BackEndProcess(Input input) : input_(input), event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    int ends[2];
+    expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+    socket_.reset(ends[0]);
+    FrontEndConfig config;
+    config.memory_fd = event_.get();  // never mapped here
+    for (FrontEndQueue& queue : config.queues) queue.kick_fd = queue.call_fd = event_.get();
+    front_end_.emplace(config);
+    stream_.emplace(Fd(ends[1]),
+                    [this](const MessageHeader& header) { return check_reply_header(header, front_end_->awaited()); });
+  }
+
+  void run() {
+    while (ask()) {
+      if (input_.empty()) return;
+      answer();
+      if (!take_answers()) return;
+    }
+  }
+
+ private:
+  /** All requests up to the next one that waits; false when there is nothing more to do. */
+  bool ask() {
+    OutgoingMessage out;
+    while (front_end_->next(out)) {
+      expect(check_request_header({static_cast<uint32_t>(out.request), kFlagVersion | out.flags, out.size}).ok());
+      if (!stream_->send(out.request, out.flags, &out.payload, out.size, out.fds, out.fd_count).ok()) return false;
+      last_ = out;
+    }
+    expect(front_end_->done() != front_end_->waiting());
+    drain();
+    return !front_end_->done() || !input_.empty();
+  }
+  void drain() {
+    uint8_t bytes[4096];
+    while (recv(socket_.get(), bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
+    }
+  }
+  void answer() {
+    Message reply{{static_cast<uint32_t>(last_.request), kFlagVersion | kFlagReply, 8}, {}};
+    const MessageRow* row = find_message(reply.header.request);
+    if (row != nullptr && row->replies && row->reply_size != kAsRequest) reply.header.size = row->reply_size;
+    uint8_t how = input_.byte();
+    switch (last_.request) {
+      case Request::kGetFeatures: reply.payload.number = how % 4 != 0 ? ~uint64_t{0} : input_.number<uint64_t>(); break;
+      case Request::kGetProtocolFeatures:
+        reply.payload.number = how % 4 != 0 ? ~uint64_t{input_.byte()} : input_.number<uint64_t>();
+        break;
+      case Request::kGetQueueNum: reply.payload.number = how % 4 != 0 ? 1 : input_.number<uint64_t>(); break;
+      default: reply.payload.number = how % 8 != 0 ? 0 : input_.number<uint64_t>();
+    }
+    bool whole = how < 224 && !stream_->inside_message();
+    refused_ = refused_ || (whole && row != nullptr && !row->replies && reply.payload.number != 0);
+    if (how >= 240) input_.bytes(reinterpret_cast<uint8_t*>(&reply.header), sizeof reply.header);
+    uint8_t bytes[sizeof reply.header + sizeof reply.payload];
+    memcpy(bytes, &reply.header, sizeof reply.header);
+    memcpy(bytes + sizeof reply.header, &reply.payload, sizeof reply.payload);
+    size_t length = sizeof reply.header + std::min<size_t>(reply.header.size, sizeof reply.payload);
+    if (how >= 224 && how < 240) length = std::min<size_t>(length, input_.byte());
+    send(bytes, length, how % 16 == 9 ? input_.byte() % 9 : 0);
+  }
+  /** With descriptors that no answer may carry. */
+  void send(uint8_t* bytes, size_t length, size_t count) {
+    iovec piece{bytes, length};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 8)] = {};
+    msghdr message{};
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    if (count != 0) {
+      message.msg_control = control;
+      message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
+      cmsghdr* part = CMSG_FIRSTHDR(&message);
+      part->cmsg_level = SOL_SOCKET;
+      part->cmsg_type = SCM_RIGHTS;
+      part->cmsg_len = CMSG_LEN(sizeof(int) * count);
+      int fd = event_.get();
+      for (size_t i = 0; i < count; i++) memcpy(CMSG_DATA(part) + i * sizeof fd, &fd, sizeof fd);
+    }
+    [[maybe_unused]] ssize_t sent = sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+  /** The connector's half; false when it would close the connection. */
+  bool take_answers() {
+    while (stream_->receive() == MessageStream::Progress::kMessage) {
+      bool waited = front_end_->waiting();
+      Status status = front_end_->reply(stream_->message());
+      expect(waited || !status.ok());
+      if (!status.ok()) return false;
+      expect(!refused_);
+    }
+    if (front_end_->done()) expect((front_end_->features() & kRequiredFeatures) == kRequiredFeatures);
+    return stream_->status().ok();
+  }
+
+  Input input_;
+  Fd event_;
+  Fd socket_;
+  std::optional<FrontEnd> front_end_;
+  std::optional<MessageStream> stream_;
+  OutgoingMessage last_;
+  bool refused_ = false;  // an acknowledgement that was no zero has been sent whole
+};
+
+}  // namespace
+}  // namespace usvhost::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace usvhost;
+  static uint32_t runs = 0;
+  bool count = runs++ % 64 == 0;
+  size_t before = count ? fuzz::open_descriptors() : 0;
+  std::make_unique<fuzz::BackEndProcess>(fuzz::Input(data, size))->run();
+  if (count && fuzz::open_descriptors() != before) abort();
+  return 0;
+}
