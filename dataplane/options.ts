@@ -97,6 +97,7 @@ function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions 
         device: checkIfname(required(config.tap ?? port.contract?.ifname, 'tap', '--tap or a port.json')),
         node: config.tunDevice,
         multiQueue: false,
+        offloads: config.offloads,
       };
   }
 }

@@ -115,7 +115,14 @@ export type EngineOptions =
       readonly timeoutMillis: number;
     }
   | { readonly kind: 'handler' }
-  | { readonly kind: 'tap'; readonly device: string; readonly node: string; readonly multiQueue: boolean };
+  | {
+      readonly kind: 'tap';
+      readonly device: string;
+      readonly node: string;
+      readonly multiQueue: boolean;
+      /** Checksums and segmentation are offered to the back-end, and asked of the kernel once it has agreed. */
+      readonly offloads: boolean;
+    };
 
 export interface DataplaneOptions {
   readonly ports: readonly DriverPortOptions[];

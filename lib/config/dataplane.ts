@@ -45,6 +45,13 @@ export const dataplaneConfigSchema = z.strictObject({
   tap: z
     .optional(z.string())
     .check(z.describe('tap: name of the tap device (default: the interface name of port.json)')),
+  offloads: z
+    ._default(z.boolean(), true)
+    .check(
+      z.describe(
+        'tap: leave checksums and TCP segmentation to the back-end and take frames with either undone, where it agrees',
+      ),
+    ),
   tunDevice: z._default(absolutePath, '/dev/net/tun').check(z.describe('tap: the device node')),
   handler: z
     .optional(z.string().check(z.minLength(1)))

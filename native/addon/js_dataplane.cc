@@ -30,7 +30,8 @@ EngineOptions read_engine(const Napi::Object& from) {
     return PingOptions{mac(from, "mac"),   u32(from, "source"),         u32(from, "destination"),
                        u32(from, "count"), u32(from, "intervalMillis"), u32(from, "timeoutMillis")};
   }
-  if (kind == "tap") return TapOptions{text(from, "device"), text(from, "node"), boolean(from, "multiQueue")};
+  if (kind == "tap")
+    return TapOptions{text(from, "device"), text(from, "node"), boolean(from, "multiQueue"), boolean(from, "offloads")};
   if (kind == "handler") return HandlerOptions{std::make_shared<FrameExchange>()};
   TrafficOptions traffic;
   traffic.transmit = kind == "txonly";

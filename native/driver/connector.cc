@@ -103,7 +103,7 @@ FrontEndConfig Connector::front_end_config(const VirtioPort& port) const {
   uint64_t base = guest_address(segment_.data());
   config.region = {base, segment_.size(), base, 0};
   config.memory_fd = segment_.fd();
-  config.features = wanted_features(port.options());
+  config.features = wanted_features(port);
   return config;
 }
 

@@ -7,8 +7,9 @@
 
 namespace usvhost {
 
-uint64_t wanted_features(const VirtioPortOptions& options) {
-  uint64_t features = kFrontEndFeatures;
+uint64_t wanted_features(const VirtioPort& port) {
+  const VirtioPortOptions& options = port.options();
+  uint64_t features = kFrontEndFeatures | port.offloads();
   auto want = [&features](bool wanted, unsigned bit) {
     if (wanted) features |= feature_bit(bit);
   };
@@ -17,7 +18,7 @@ uint64_t wanted_features(const VirtioPortOptions& options) {
   want(options.mergeable, VIRTIO_NET_F_MRG_RXBUF);
   want(options.indirect, VIRTIO_RING_F_INDIRECT_DESC);
   want(options.event_index, VIRTIO_RING_F_EVENT_IDX);
-  return features;
+  return without_orphans(features);
 }
 
 Status check_features(const VirtioPortOptions& options, uint64_t features) {

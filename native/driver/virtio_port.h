@@ -36,6 +36,9 @@ class VirtioPort {
   static size_t ring_bytes(uint16_t queue_size) { return QueuePair::bytes(queue_size); }
   /** Creates the eventfds; fails with USV_IO. */
   Status open();
+  /** Before the connector starts: offload features that the engine can do, to be offered. */
+  void offer(uint64_t offloads) { offloads_ = offloads; }
+  uint64_t offloads() const { return offloads_; }
 
   // Data thread.
 
@@ -91,6 +94,7 @@ class VirtioPort {
   BufferPool& pool_;
   DriverCounters counters_;
   QueuePair pair_;
+  uint64_t offloads_ = 0;
   uint64_t features_ = 0;  // the connector writes it before kResetting
   Fd receive_kick_, receive_call_, transmit_kick_, transmit_call_;
   std::atomic<Link> link_{Link::kDown};

@@ -62,8 +62,9 @@ Status Dataplane::start() {
 }
 
 Status Dataplane::make_engine() {
-  std::vector<VirtioPort*> ports;
-  for (auto& port : ports_) ports.push_back(port.get());
+  std::vector<VirtioPort*> all;
+  for (auto& port : ports_) all.push_back(port.get());
+  std::vector<VirtioPort*> ports = all;
   VirtioPort& first = *ports_.front();
   if (const auto* l2fwd = std::get_if<L2fwdOptions>(&options_.engine)) {
     engine_ = std::make_unique<L2fwd>(std::move(ports), *l2fwd);
@@ -80,7 +81,9 @@ Status Dataplane::make_engine() {
   } else {
     engine_ = std::make_unique<Tap>(first, std::get<TapOptions>(options_.engine));
   }
-  return engine_->open();
+  if (Status status = engine_->open(); !status.ok()) return status;
+  for (VirtioPort* port : all) port->offer(engine_->offloads());
+  return {};
 }
 
 /** The connector goes first: it waits for answers of the data thread. */
@@ -90,7 +93,10 @@ void Dataplane::stop() {
 }
 
 uint32_t Dataplane::poll() {
-  for (auto& port : ports_) port->serve_control();
+  for (auto& port : ports_) {
+    if (port->serve_control()) [[unlikely]]
+      engine_->connected();
+  }
   return engine_->poll();
 }
 

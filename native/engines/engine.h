@@ -27,7 +27,12 @@ class Engine {
   /** Descriptors whose readability is work (a tap); the data thread wakes up for them. */
   virtual Status watch(const PollThread& /*thread*/) { return {}; }
 
+  /** After open(): features of kSendOffloads and kReceiveOffloads that it can do. */
+  virtual uint64_t offloads() const { return 0; }
+
   // Data thread.
+  /** A port has new rings, and features() of it may have changed. */
+  virtual void connected() {}
   virtual uint32_t poll() = 0;
   /** Asks for a wake-up by what watch() named, with a full fence after it; then pending() decides on sleep. */
   virtual void arm() {}

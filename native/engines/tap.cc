@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
+#include "offload/claim.h"
 #include "virtio/net_header.h"
 
 namespace usvhost {
@@ -15,6 +16,17 @@ namespace usvhost {
 namespace {
 // So much is read before it is sent on: a burst of the largest frames would fill the peer's cache.
 constexpr uint32_t kPassBytes = 256 * 1024;
+
+/** Makes a header of what `told` claims, of checked numbers only; false when it may not claim that of such a frame. */
+bool accept_header(const virtio_net_hdr& told, const Offloads& agreed, uint32_t length, virtio_net_hdr_mrg_rxbuf& out) {
+  Claim claim;
+  if (length < kEthernetBytes || read_claim(told, agreed, length, claim) != ClaimError::kNone) return false;
+  claim.ecn = claim.segments() && (told.gso_type & VIRTIO_NET_HDR_GSO_ECN) != 0;
+  claim.header_bytes =
+      claim.segments() ? told.hdr_len : uint16_t{0};  // at most the frame's length; the kernel parses for itself
+  out = write_claim(claim, 1);
+  return true;
+}
 }  // namespace
 
 Status Tap::open() {
@@ -37,8 +49,22 @@ Status Tap::open() {
   // The header of the tap is the header of the ring, so a frame is read and written together with it.
   int header = static_cast<int>(kNetHeaderBytes);
   if (ioctl(tap_.get(), TUNSETVNETHDRSZ, &header) != 0) return system_failure("USV_TAP", "TUNSETVNETHDRSZ");
+  // Asked for once to see whether the kernel knows them; it leaves nothing undone before a back-end has agreed.
+  constexpr unsigned kAll = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+  bool known = ioctl(tap_.get(), TUNSETOFFLOAD, kAll) == 0;
+  offloads_ = known && options_.offloads ? kSendOffloads | kReceiveOffloads : 0;
   if (ioctl(tap_.get(), TUNSETOFFLOAD, 0) != 0) return system_failure("USV_TAP", "TUNSETOFFLOAD");
   return {};
+}
+
+/** The kernel may leave to us what the back-end does for us; what is left to the kernel it always takes. */
+void Tap::connected() {
+  sent_ = sender_offloads(port_.features());
+  received_ = receiver_offloads(port_.features());
+  unsigned flags = (sent_.checksum ? TUN_F_CSUM : 0) | (sent_.tcp4 ? TUN_F_TSO4 : 0) | (sent_.tcp6 ? TUN_F_TSO6 : 0) |
+                   (sent_.ecn ? TUN_F_TSO_ECN : 0);
+  // open() has seen it succeed. Should it fail, what the kernel then leaves undone against the agreement is dropped.
+  [[maybe_unused]] int refused = ioctl(tap_.get(), TUNSETOFFLOAD, flags);
 }
 
 uint32_t Tap::poll() { return from_port() + from_tap(); }
@@ -53,10 +79,18 @@ uint32_t Tap::from_port() {
   return count;
 }
 
+/** The header is judged by a private copy, and written anew from what was found good: the back-end goes on writing. */
 bool Tap::to_kernel(const Packet& packet) {
-  // The back-end's header is not trusted with the kernel: no offload was negotiated, so the header says nothing.
   virtio_net_hdr_mrg_rxbuf header{};
   header.num_buffers = 1;
+  if (received_.any()) {
+    virtio_net_hdr_mrg_rxbuf told;
+    memcpy(&told, port_.pool().header(packet.buffer), sizeof told);
+    if (!accept_header(told.hdr, received_, packet.length, header)) {
+      DriverCounters::add(tap_drop_header_, 1);
+      return true;
+    }
+  }
   iovec vector[1 + kMaxFrameBuffers] = {{&header, sizeof header}};
   int count = 1;
   for_each_stretch(port_.pool(), packet, [&](uint8_t* bytes, uint32_t length) { vector[count++] = {bytes, length}; });
@@ -65,6 +99,15 @@ bool Tap::to_kernel(const Packet& packet) {
     written = ::writev(tap_.get(), vector, count);
   } while (written < 0 && errno == EINTR);
   return written >= 0;
+}
+
+/** Frames that waited in the tap may have been made for the back-end before this one, which did more for us. */
+bool Tap::write_header(const Packet& packet) {
+  virtio_net_hdr_mrg_rxbuf header{};
+  if (!accept_header(ahead_.header().hdr, sent_, packet.length, header)) return false;
+  header.num_buffers = 0;  // 5.1.6.2.1: for the device to write
+  memcpy(port_.pool().header(packet.buffer), &header, sizeof header);
+  return true;
 }
 
 uint32_t Tap::from_tap() {
@@ -79,8 +122,14 @@ uint32_t Tap::from_tap() {
     ssize_t got = ::readv(tap_.get(), ahead_.vector(), ReadAhead::kVectors);
     if (got <= static_cast<ssize_t>(kHeaderBytes)) break;
     uint32_t length = static_cast<uint32_t>(got) - kHeaderBytes;
-    packets[count++] = ahead_.packet(length);
+    Packet packet = ahead_.packet(length);
     bytes += length;
+    if (write_header(packet)) {
+      packets[count++] = packet;
+    } else {
+      DriverCounters::add(tap_drop_offload_, 1);
+      give_packet(port_.pool(), packet);
+    }
   }
   if (count != 0) port_.transmit_or_drop(packets, count);
   return count;
@@ -92,7 +141,11 @@ bool Tap::pending() {
 }
 
 std::vector<Metric> Tap::report() const {
-  return {{"tap_drops", static_cast<double>(tap_drops_.load(std::memory_order_relaxed))}};
+  auto metric = [](const char* name, const std::atomic<uint64_t>& value) {
+    return Metric{name, static_cast<double>(value.load(std::memory_order_relaxed))};
+  };
+  return {metric("tap_drops", tap_drops_), metric("tap_drop_header", tap_drop_header_),
+          metric("tap_drop_offload", tap_drop_offload_)};
 }
 
 }  // namespace usvhost

@@ -7,6 +7,7 @@
 
 #include "engines/engine.h"
 #include "engines/read_ahead.h"
+#include "offload/abilities.h"
 
 namespace usvhost {
 
@@ -14,6 +15,7 @@ struct TapOptions {
   std::string device;  // the interface's name, 1 to 15 bytes
   std::string node = "/dev/net/tun";
   bool multi_queue = false;  // how the tap was created; the kernel refuses the other way
+  bool offloads = true;      // whether checksums and segmentation are left to whoever agrees to do them
 };
 
 class Tap final : public Engine {
@@ -22,6 +24,8 @@ class Tap final : public Engine {
   /** Fails with USV_TAP: no such device, owned by another uid, or the node cannot be opened. */
   Status open() override;
   Status watch(const PollThread& thread) override { return thread.watch(tap_.get()); }
+  uint64_t offloads() const override { return offloads_; }
+  void connected() override;
   uint32_t poll() override;
   bool pending() override;
   std::vector<Metric> report() const override;
@@ -29,13 +33,19 @@ class Tap final : public Engine {
  private:
   uint32_t from_port();
   bool to_kernel(const Packet& packet);
+  bool write_header(const Packet& packet);
   uint32_t from_tap();
 
   VirtioPort& port_;
   TapOptions options_;
   Fd tap_;
   ReadAhead ahead_;
-  std::atomic<uint64_t> tap_drops_{0};  // frames that the tap did not take: interface down or its queue full
+  uint64_t offloads_ = 0;
+  Offloads sent_;                              // what the back-end does for us
+  Offloads received_;                          // what it may leave to us
+  std::atomic<uint64_t> tap_drops_{0};         // frames that the tap did not take: interface down or its queue full
+  std::atomic<uint64_t> tap_drop_header_{0};   // the back-end's header said what cannot be, or was not agreed on
+  std::atomic<uint64_t> tap_drop_offload_{0};  // the kernel had left undone what this back-end does not do
 };
 
 }  // namespace usvhost

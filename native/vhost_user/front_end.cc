@@ -128,7 +128,7 @@ Status FrontEnd::reply(const Message& message) {
   uint64_t number = message.payload.number;
   switch (step_) {
     case Step::kGetFeatures:
-      features_ = number & config_.features;
+      features_ = without_orphans(number & config_.features);
       if ((features_ & kRequiredFeatures) != kRequiredFeatures) {
         return failure("USV_FEATURES", "expected a back-end with VIRTIO_F_VERSION_1, got features 0x%" PRIx64, number);
       }

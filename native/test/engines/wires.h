@@ -43,6 +43,11 @@ class Wires {
   SplitDeviceQueue<>& receive(size_t i = 0) { return receive_[i]; }
   SplitDeviceQueue<>& transmit(size_t i = 0) { return transmit_[i]; }
 
+  /** The same after another agreement. */
+  void connect(size_t i, uint64_t features) {
+    features_ = features;
+    connect(i);
+  }
   /** Resets the rings of a port as its connector would, and brings its link up. */
   void connect(size_t i) {
     // The connector's half waits for the data thread's half, so one of them needs a thread for a moment.
@@ -79,7 +84,8 @@ class Wires {
    * A frame arrives in as many buffers as it has parts, and its header says `said`. `lengths`: what is said to be written,
    * where that is a lie.
    */
-  bool arrive_in_parts(const std::vector<Frame>& parts, uint16_t said, const std::vector<uint32_t>& lengths = {}) {
+  bool arrive_in_parts(const std::vector<Frame>& parts, uint16_t said, const std::vector<uint32_t>& lengths = {},
+                       const virtio_net_hdr& told = {}) {
     SplitDeviceQueue<>& queue = receive_[0];
     std::vector<Chain> chains(parts.size());
     queue.begin();
@@ -88,8 +94,7 @@ class Wires {
       vring_desc descriptor;
       if (!queue.take(chains[k], descriptor)) return false;
       auto* to = reinterpret_cast<uint8_t*>(descriptor.addr);
-      virtio_net_hdr_mrg_rxbuf header{};
-      header.num_buffers = said;
+      virtio_net_hdr_mrg_rxbuf header{told, said};
       uint32_t before = k == 0 ? kHeaderBytes : 0;
       if (k == 0) memcpy(to, &header, sizeof header);
       std::copy(parts[k].begin(), parts[k].end(), to + before);
@@ -97,6 +102,15 @@ class Wires {
     }
     queue.complete(chains.data(), static_cast<uint32_t>(chains.size()));
     return true;
+  }
+  /** A frame arrives in as many buffers as it fills, with what `told` says of it. */
+  bool arrive_whole(const virtio_net_hdr& told, const Frame& frame) {
+    std::vector<Frame> parts;
+    for (size_t at = 0; at < frame.size(); at += parts.back().size()) {
+      size_t here = std::min<size_t>(parts.empty() ? kPayloadCapacity : kBufferBytes, frame.size() - at);
+      parts.emplace_back(frame.begin() + static_cast<long>(at), frame.begin() + static_cast<long>(at + here));
+    }
+    return arrive_in_parts(parts, static_cast<uint16_t>(parts.size()), {}, told);
   }
   /** The bytes of a frame that a port has received; its buffers go back. */
   Frame taken(const Packet& packet) {
@@ -107,6 +121,14 @@ class Wires {
   }
   /** Takes all frames that port `i` has sent; each must carry an empty header. */
   std::vector<Frame> sent(size_t i = 0) {
+    std::vector<Frame> frames = sent_with_headers(i);
+    for (Frame& frame : frames) {
+      for (uint32_t k = 0; k < kHeaderBytes; k++) CHECK(frame[k] == 0);
+      frame.erase(frame.begin(), frame.begin() + kHeaderBytes);
+    }
+    return frames;
+  }
+  std::vector<Frame> sent_with_headers(size_t i = 0) {
     std::vector<Frame> frames;
     SplitDeviceQueue<>& queue = transmit_[i];
     while (queue.pending()) {
@@ -128,8 +150,7 @@ class Wires {
         bytes.insert(bytes.end(), from, from + descriptor.len);
         if ((descriptor.flags & VRING_DESC_F_NEXT) == 0) break;
       }
-      for (uint32_t k = 0; k < kHeaderBytes; k++) CHECK(bytes[k] == 0);
-      frames.emplace_back(bytes.begin() + kHeaderBytes, bytes.end());
+      frames.push_back(std::move(bytes));
       queue.complete(&chain, 1);
     }
     return frames;

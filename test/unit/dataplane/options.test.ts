@@ -36,7 +36,7 @@ describe('from port.json', () => {
       ports: [
         { name: 'net_virtio_user0', path: join(root, 'net1', 'vhost.sock'), queueSize: 512, server: false },
       ],
-      engine: { kind: 'tap', device: 'net1', node: '/dev/net/tun', multiQueue: false },
+      engine: { kind: 'tap', device: 'net1', node: '/dev/net/tun', multiQueue: false, offloads: true },
     });
   });
 
