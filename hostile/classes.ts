@@ -58,6 +58,21 @@ export const classes: Readonly<Record<string, HostileClass>> = {
     about: 'sizes, indices, bases and addresses of queues that cannot be',
     standsFor: ['CVE-2020-10723', 'CVE-2018-1059', 'misaligned rings'],
   },
+  queues: {
+    about: 'pairs of queues beyond the first: in every order, by halves, on top of one another',
+    standsFor: [
+      'CVE-2020-10723',
+      'arrays of the queues that were negotiated, indexed by those that are named',
+    ],
+  },
+  config: {
+    about: 'pieces of the configuration space that are not there or cannot be written, MTUs that no port has',
+    standsFor: ['offsets and sizes that add up to little in 32 bits', 'CVE-2020-10724'],
+  },
+  reset: {
+    about: 'RESET_DEVICE in every order with what starts and stops rings',
+    standsFor: ['rings that are used after a reset', 'memory that goes with a reset while a ring runs in it'],
+  },
   avail: {
     about: 'indices of an avail ring that jump or go back',
     standsFor: ['CVE-2016-5403', 'an index that makes a back-end walk 65535 entries'],
@@ -112,5 +127,17 @@ export const classes: Readonly<Record<string, HostileClass>> = {
       'a checksum offset that is loaded again after its check',
       'segments of no bytes',
     ],
+  },
+  segment: {
+    about: 'TCP frames of 64 KiB that are to be cut, and whose words change while they are',
+    standsFor: [
+      'CVE-2024-11614',
+      'headers that are read again after their check',
+      'a frame that becomes 65535 frames',
+    ],
+  },
+  flow: {
+    about: 'frames to a port of eight queues whose headers end early or lie about their length',
+    standsFor: ['a hash over ports that are not in the frame'],
   },
 };

@@ -30,17 +30,26 @@ export const rx = 0;
 export const tx = 1;
 export type Queue = typeof rx | typeof tx;
 
-/** Offsets of the areas of a ring in the memory file. */
+/** Offsets of the areas of the first pair's rings in the memory file. */
 export const areas = [
   { desc: 0x0000, avail: 0x0400, used: 0x0800 },
   { desc: 0x1000, avail: 0x1400, used: 0x1800 },
 ] as const;
+/** Queue pairs that the switch has at most; queue 2i receives, queue 2i + 1 transmits. */
+export const mostPairs = 8;
+/** The same of any queue below 16: those of further pairs lie behind the buffers. */
+export function areasOf(queue: number): Readonly<Record<'desc' | 'avail' | 'used', number>> {
+  if (queue === rx || queue === tx) return areas[queue];
+  const at = 0x3_0000 + 0x1000 * queue;
+  return { desc: at, avail: at + 0x400, used: at + 0x800 };
+}
 /** Where indirect tables go. */
 export const tablesAt = 0x3000;
 export const bufferSize = 2048;
-/** Buffers of a queue: 16 to receive, 64 to transmit. */
-export const bufferAt = (queue: Queue, index: number): number =>
-  (queue === rx ? 0x8000 : 0x1_0000) + bufferSize * index;
+const receives = (queue: number): boolean => queue % 2 === rx;
+/** Buffers of a queue: 16 to receive, 64 to transmit. All pairs have the same. */
+export const bufferAt = (queue: number, index: number): number =>
+  (receives(queue) ? 0x8000 : 0x1_0000) + bufferSize * index;
 
 export const guest = (offset: number): bigint => guestBase + BigInt(offset);
 export const user = (offset: number): bigint => userBase + BigInt(offset);
@@ -77,28 +86,36 @@ export interface FrontEndOptions {
   /** Kinds of eventfd. Default `eventfd`. */
   readonly kick?: string;
   readonly call?: string;
+  /** Queue pairs. Default 1. */
+  readonly pairs?: number;
 }
+
+/** The queues of so many pairs, in order. */
+export const queuesOf = (pairs: number): readonly number[] =>
+  Array.from({ length: 2 * pairs }, (_, queue) => queue);
 
 /** Names of what a front-end has, by its connection. */
 export const names = (peer: string) => ({
   memory: `m${peer}`,
-  ring: (queue: Queue) => `${peer}${queue}`,
-  kick: (queue: Queue) => `k${peer}${queue}`,
-  call: (queue: Queue) => `c${peer}${queue}`,
+  ring: (queue: number) => `${peer}${queue}`,
+  kick: (queue: number) => `k${peer}${queue}`,
+  call: (queue: number) => `c${peer}${queue}`,
 });
 
 /** Connection, memory, eventfds and rings as files of the player; nothing is sent. */
 export function begin(options: FrontEndOptions = {}): string[] {
-  const { peer = 'a', memory = 'memfd', kick = 'eventfd', call = 'eventfd' } = options;
+  const { peer = 'a', memory = 'memfd', kick = 'eventfd', call = 'eventfd', pairs = 1 } = options;
   const name = names(peer);
   return [
     `connect ${peer} ${peer === 'a' ? 'attacker' : 'neighbour'}`,
     `file ${name.memory} ${memory} ${memorySize}`,
-    ...([rx, tx] as const).flatMap((queue) => [
+    ...queuesOf(pairs).flatMap((queue) => [
       `file ${name.kick(queue)} ${kick}`,
       `file ${name.call(queue)} ${call}`,
       ...(memory === 'memfd' || memory === 'sealed' || memory === 'shm'
-        ? [`ring ${name.ring(queue)} ${name.memory} ${areas[queue].avail} ${areas[queue].used} ${queueSize}`]
+        ? [
+            `ring ${name.ring(queue)} ${name.memory} ${areasOf(queue).avail} ${areasOf(queue).used} ${queueSize}`,
+          ]
         : []),
     ]),
   ];
@@ -131,13 +148,13 @@ export function shareMemory(options: FrontEndOptions = {}): string[] {
 export const vringState = (index: number, value: number): string => u32(index) + u32(value);
 
 /** The addresses of a ring, with what a case changes of them. */
-export function addressOf(queue: Queue, changes: Partial<Parameters<typeof ringAddress>[0]> = {}): string {
-  const { desc, avail, used } = areas[queue];
+export function addressOf(queue: number, changes: Partial<Parameters<typeof ringAddress>[0]> = {}): string {
+  const { desc, avail, used } = areasOf(queue);
   return ringAddress({ index: queue, desc: user(desc), avail: user(avail), used: user(used), ...changes });
 }
 
 /** One queue from its size to its enabling. */
-export function startQueue(queue: Queue, options: FrontEndOptions = {}): string[] {
+export function startQueue(queue: number, options: FrontEndOptions = {}): string[] {
   const { peer = 'a', features = 0n } = options;
   const to = `send ${peer}`;
   const name = names(peer);
@@ -159,20 +176,19 @@ export function handshake(options: FrontEndOptions = {}): string[] {
     ...begin(options),
     ...negotiate(options),
     ...shareMemory(options),
-    ...startQueue(rx, options),
-    ...startQueue(tx, options),
+    ...queuesOf(options.pairs ?? 1).flatMap((queue) => startQueue(queue, options)),
     `alive ${options.peer ?? 'a'}`,
   ];
 }
 
 export interface RingPlace {
   readonly peer?: 'a' | 'n';
-  readonly queue: Queue;
+  readonly queue: number;
 }
 
 /** Writes one descriptor into a ring's table. */
 export function describe({ peer = 'a', queue }: RingPlace, index: number, value: Descriptor): string {
-  const at = areas[queue].desc + 16 * index;
+  const at = areasOf(queue).desc + 16 * index;
   return `bytes ${names(peer).memory} ${hex(at)} ${descriptor(value)}`;
 }
 
@@ -181,8 +197,8 @@ export function goodBuffer(place: RingPlace, index: number, length?: number): st
   const { queue } = place;
   return describe(place, index, {
     address: guest(bufferAt(queue, index)),
-    length: length ?? (queue === rx ? bufferSize : headerBytes + 60),
-    flags: queue === rx ? descriptorFlags.write : 0,
+    length: length ?? (receives(queue) ? bufferSize : headerBytes + 60),
+    flags: receives(queue) ? descriptorFlags.write : 0,
   });
 }
 
@@ -205,17 +221,22 @@ export function goodFrames(count: number): string[] {
 }
 
 /** Stores an avail index without looking at the entries. */
-export const setAvail = (queue: Queue, index: number): string =>
-  `store ma ${hex(areas[queue].avail + 2)} 2 ${hex(index)}`;
+export const setAvail = (queue: number, index: number): string =>
+  `store ma ${hex(areasOf(queue).avail + 2)} 2 ${hex(index)}`;
 
-/** A correct front-end at the neighbour's port with 16 receive buffers. */
-export function neighbour(): string[] {
+/** A correct front-end at the neighbour's port with 16 buffers in each of its receive queues. */
+export function neighbour(options: Pick<FrontEndOptions, 'features' | 'pairs'> = {}): string[] {
+  const { pairs = 1 } = options;
   return [
-    ...handshake({ peer: 'n' }),
-    ...Array.from({ length: 16 }, (_, index) => [
-      goodBuffer({ peer: 'n', queue: rx }, index),
-      `offer n0 ${index}`,
-    ]).flat(),
+    ...handshake({ ...options, peer: 'n' }),
+    ...queuesOf(pairs)
+      .filter(receives)
+      .flatMap((queue) =>
+        Array.from({ length: 16 }, (_, index) => [
+          goodBuffer({ peer: 'n', queue }, index),
+          `offer n${queue} ${index}`,
+        ]).flat(),
+      ),
   ];
 }
 
@@ -229,7 +250,7 @@ export function neighbourSends(count: number, destination = attackerMac): string
 }
 
 /** Kicks the attacker's queue. */
-export const kick = (queue: Queue): string => `signal ka${queue}`;
+export const kick = (queue: number): string => `signal ka${queue}`;
 
 /**
  * After each case: a front-end that keeps all rules connects to the attacker's port, and its frames arrive at a neighbour

@@ -54,8 +54,11 @@ export const flags = { version1: 0x1, reply: 0x4, needReply: 0x8 } as const;
 export const feature = {
   csum: 1n << 0n,
   guestCsum: 1n << 1n,
+  guestTso4: 1n << 7n,
   hostTso4: 1n << 11n,
+  hostTso6: 1n << 12n,
   mergeable: 1n << 15n,
+  mq: 1n << 22n,
   protocolFeatures: 1n << 30n,
   indirect: 1n << 28n,
   eventIdx: 1n << 29n,
@@ -64,7 +67,15 @@ export const feature = {
 } as const;
 
 /** Protocol feature bits (vhost-user, "Protocol features"). */
-export const protocol = { mq: 1n << 0n, replyAck: 1n << 3n, memSlots: 1n << 15n, status: 1n << 16n } as const;
+export const protocol = {
+  mq: 1n << 0n,
+  replyAck: 1n << 3n,
+  mtu: 1n << 4n,
+  config: 1n << 9n,
+  resetDevice: 1n << 13n,
+  memSlots: 1n << 15n,
+  status: 1n << 16n,
+} as const;
 
 /** Little-endian bytes of a number, as hexadecimal digits; what does not fit is cut off. */
 export function little(value: bigint | number, bytes: number): string {

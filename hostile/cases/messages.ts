@@ -131,6 +131,8 @@ const notNegotiated = (
     ['GET_MAX_MEM_SLOTS', ''],
     ['ADD_MEM_REG', '00'.repeat(40)],
     ['REM_MEM_REG', '00'.repeat(40)],
+    ['SET_STATUS', u64(0xf)],
+    ['GET_STATUS', ''],
   ] as const satisfies readonly (readonly [RequestName, string])[]
 ).map(([name, payload]) =>
   wrongHeader(

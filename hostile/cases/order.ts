@@ -19,8 +19,11 @@ import {
   wholeRegion,
 } from '../front-end.ts';
 import { feature, memoryTable, message, protocol, u64 } from '../wire.ts';
+import { permutations } from './permutations.ts';
 
 const kickMessage = send('SET_VRING_KICK', u64(tx), 'ka1');
+
+const withStatus = { protocolFeatures: protocol.replyAck | protocol.status };
 
 function early(id: string, about: string, ...steps: readonly string[]): HostileCase {
   return {
@@ -77,7 +80,15 @@ const firsts: readonly HostileCase[] = [
     'reply a',
   ),
   early('reset-owner-first', 'RESET_OWNER as the first message', send('RESET_OWNER')),
-  early('status-first', 'SET_STATUS with DRIVER_OK as the first message', send('SET_STATUS', u64(0xf))),
+  {
+    ...early(
+      'status-first',
+      'SET_STATUS with DRIVER_OK as the first message about the device',
+      ...negotiate(withStatus),
+      send('SET_STATUS', u64(0xf)),
+    ),
+    needsProtocol: protocol.status,
+  },
 ];
 
 /** On rings that run; the attacker harms nobody but itself, whichever way the switch takes it. */
@@ -107,13 +118,20 @@ const lates: readonly HostileCase[] = [
   ),
   late('owner-again', 'SET_OWNER a second time', send('SET_OWNER'), 'offer a1 0', kick(tx)),
   late('reset-owner', 'RESET_OWNER while the rings run', send('RESET_OWNER'), 'offer a1 0', kick(tx)),
-  late(
-    'status-zero',
-    'a reset of the device by its status, then kicks',
-    send('SET_STATUS', u64(0)),
-    'offer a1 0',
-    kick(tx),
-  ),
+  {
+    id: 'order/status-zero',
+    about: 'a reset of the device by its status, then kicks',
+    script: [
+      ...handshake(withStatus),
+      ...goodFrames(4),
+      send('SET_STATUS', u64(0)),
+      'offer a1 0',
+      kick(tx),
+      'alive a',
+    ],
+    expect: stays,
+    needsProtocol: protocol.status,
+  },
   late(
     'disabled',
     'frames on a queue that was disabled',
@@ -150,13 +168,6 @@ const lates: readonly HostileCase[] = [
     kick(tx),
   ),
 ];
-
-function permutations<Item>(items: readonly Item[]): Item[][] {
-  if (items.length <= 1) return [[...items]];
-  return items.flatMap((item, index) =>
-    permutations(items.toSpliced(index, 1)).map((others) => [item, ...others]),
-  );
-}
 
 /** The messages that make a ring run, in every order; one case for each that comes first, so 120 connections in each. */
 const parts = {

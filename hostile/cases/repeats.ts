@@ -18,7 +18,7 @@ import {
   vringState,
   wholeRegion,
 } from '../front-end.ts';
-import { feature, memoryTable, message, type RequestName, requests, u64 } from '../wire.ts';
+import { feature, memoryTable, message, protocol, type RequestName, requests, u64 } from '../wire.ts';
 
 const times = 10_000;
 
@@ -75,7 +75,19 @@ const repeats: readonly HostileCase[] = [
   repeated('get-queue-num', 'GET_QUEUE_NUM', ...answered('GET_QUEUE_NUM')),
   repeated('set-owner', 'SET_OWNER', send('SET_OWNER')),
   repeated('reset-owner', 'RESET_OWNER', send('RESET_OWNER')),
-  repeated('get-status', 'GET_STATUS', ...answered('GET_STATUS')),
+  {
+    id: 'repeat/get-status',
+    about: 'GET_STATUS',
+    script: [
+      ...handshake({ protocolFeatures: protocol.replyAck | protocol.status }),
+      `repeat ${times}`,
+      ...answered('GET_STATUS'),
+      'end',
+      'alive a',
+    ],
+    expect: stays,
+    needsProtocol: protocol.status,
+  },
   repeated(
     'stop-and-start',
     'a ring that is stopped and started with a new descriptor each time',
