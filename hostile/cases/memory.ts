@@ -248,9 +248,46 @@ const slotCases: readonly HostileCase[] = [
   ),
   slot(
     'slot-twice',
-    'ADD_MEM_REG of memory that is there',
-    [send('ADD_MEM_REG', one(slice(0, memorySize)), 'ma'), 'closed a'],
+    'ADD_MEM_REG of memory that is there, as QEMU does for a second queue pair, and REM_MEM_REG of it once',
+    [
+      send('ADD_MEM_REG', one(slice(0, memorySize)), 'ma'),
+      send('REM_MEM_REG', one(slice(0, memorySize))),
+      'traffic a a1 ka1 64 8',
+      'alive a',
+    ],
+    stays,
+  ),
+  slot(
+    'slot-nine-times',
+    'ADD_MEM_REG of memory that is there more often than there are queue pairs',
+    [...Array.from({ length: 8 }, () => send('ADD_MEM_REG', one(slice(0, memorySize)), 'ma')), 'closed a'],
+    ends('USV_REGION', 'at most 8 times'),
+  ),
+  slot(
+    'slot-twice-and-removed',
+    'ADD_MEM_REG of memory that is there, and REM_MEM_REG of it three times, under rings that run',
+    [
+      send('ADD_MEM_REG', one(slice(0, memorySize)), 'ma'),
+      ...[1, 2, 3].map(() => send('REM_MEM_REG', one(slice(0, memorySize)))),
+      'closed a',
+    ],
     ends('USV_REGION'),
+  ),
+  slot(
+    'slot-twice-of-another-file',
+    'ADD_MEM_REG of another file in the place of memory that is there',
+    [`file other memfd ${memorySize}`, send('ADD_MEM_REG', one(slice(0, memorySize)), 'other'), 'closed a'],
+    ends('USV_REGION', 'disjoint'),
+  ),
+  slot(
+    'slot-twice-elsewhere',
+    'ADD_MEM_REG of another piece of the file in the place of memory that is there',
+    [
+      `resize ma ${hex(2 * memorySize)}`,
+      send('ADD_MEM_REG', one({ ...slice(0, memorySize), offset: 0x1000n }), 'ma'),
+      'closed a',
+    ],
+    ends('USV_REGION', 'disjoint'),
   ),
   slot(
     'slot-overlaps',

@@ -117,8 +117,12 @@ const resets: readonly HostileCase[] = [
   ),
   reset(
     'memory-stays',
-    'a reset does not take the memory away: it cannot be added again, and is not there twice',
-    [...handshake(resetting), resetNow, send('ADD_MEM_REG', slot, 'ma')],
+    'a reset does not take the memory away: nothing else can be added in its place',
+    [
+      ...handshake(resetting),
+      resetNow,
+      send('ADD_MEM_REG', u64(0) + region({ ...wholeRegion, size: 0x1000n }), 'ma'),
+    ],
     ends('USV_REGION', 'disjoint'),
   ),
   reset(

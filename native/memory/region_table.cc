@@ -60,6 +60,10 @@ Status RegionTable::map_one(const RegionClaim& claim, int file, Region& region) 
   region = {claim.guest_address,
             claim.size,
             claim.user_address,
+            claim.mmap_offset,
+            facts.st_dev,
+            facts.st_ino,
+            1,
             static_cast<uint8_t*>(mapping) + (claim.mmap_offset - start),
             mapping,
             length,
@@ -74,7 +78,7 @@ Status RegionTable::map(std::span<const RegionClaim> claims, std::span<const Fd>
                    claims.size(), files.size());
   }
   for (size_t i = 0; i < claims.size(); i++) {
-    if (Status status = add(claims[i], files[i].get()); !status.ok()) {
+    if (Status status = add_new(claims[i], files[i].get()); !status.ok()) {
       clear();
       return status;
     }
@@ -83,6 +87,17 @@ Status RegionTable::map(std::span<const RegionClaim> claims, std::span<const Fd>
 }
 
 Status RegionTable::add(const RegionClaim& claim, int file) {
+  Region* there = find(claim);
+  if (there == nullptr || !is_same(*there, claim, file)) return add_new(claim, file);
+  if (there->told == kMaxTold) {
+    return failure("USV_REGION", "expected the same region at most %u times, got 0x%" PRIx64 " once more", kMaxTold,
+                   claim.guest_address);
+  }
+  there->told++;
+  return {};
+}
+
+Status RegionTable::add_new(const RegionClaim& claim, int file) {
   if (count_ == kMaxRegions) return failure("USV_REGION", "expected at most %zu regions, got one more", kMaxRegions);
   if (Status status = check_claim(claim); !status.ok()) return status;
   for (size_t i = 0; i < count_; i++) {
@@ -99,20 +114,35 @@ Status RegionTable::add(const RegionClaim& claim, int file) {
   return {};
 }
 
-Status RegionTable::remove(const RegionClaim& claim) {
+RegionTable::Region* RegionTable::find(const RegionClaim& claim) {
   for (size_t i = 0; i < count_; i++) {
-    const Region& region = regions_[i];
-    if (region.guest_address != claim.guest_address || region.user_address != claim.user_address ||
-        region.size != claim.size) {
-      continue;
+    Region& region = regions_[i];
+    if (region.guest_address == claim.guest_address && region.user_address == claim.user_address &&
+        region.size == claim.size) {
+      return &region;
     }
-    unmap(region);
-    set(i, regions_[--count_]);
-    set(count_, Region{});
-    return {};
   }
-  return failure("USV_REGION", "expected a region that is there, got 0x%" PRIx64 "+0x%" PRIx64, claim.guest_address,
-                 claim.size);
+  return nullptr;
+}
+
+/** Whether a region at the claim's addresses is also the same piece of the same file. */
+bool RegionTable::is_same(const Region& region, const RegionClaim& claim, int file) {
+  struct stat facts{};
+  return region.mmap_offset == claim.mmap_offset && fstat(file, &facts) == 0 && facts.st_dev == region.device &&
+         facts.st_ino == region.inode;
+}
+
+Status RegionTable::remove(const RegionClaim& claim) {
+  Region* region = find(claim);
+  if (region == nullptr) {
+    return failure("USV_REGION", "expected a region that is there, got 0x%" PRIx64 "+0x%" PRIx64, claim.guest_address,
+                   claim.size);
+  }
+  if (--region->told != 0) return {};
+  unmap(*region);
+  set(static_cast<size_t>(region - regions_), regions_[--count_]);
+  set(count_, Region{});
+  return {};
 }
 
 void RegionTable::unmap(const Region& region) {

@@ -3,6 +3,8 @@
 // checked translation from an address and a length to a pointer. Nothing else may turn a guest's number into a pointer.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -23,6 +25,9 @@ struct RegionClaim {
 
 class RegionTable {
  public:
+  /** How often one region may be added: once for each queue pair of the largest port. */
+  static constexpr uint32_t kMaxTold = 8;
+
   RegionTable() = default;
   ~RegionTable() { clear(); }
   RegionTable(const RegionTable&) = delete;
@@ -38,11 +43,14 @@ class RegionTable {
    * one another in either address space, or do not fit the files behind the descriptors.
    */
   Status map(std::span<const RegionClaim> claims, std::span<const Fd> files);
-  /** Adds one region to those that are there. Fails with USV_REGION, as map(), and then changes nothing. */
+  /**
+   * Adds one region to those that are there. The same one, of the same file, may be added up to kMaxTold times: QEMU 7.2 tells each
+   * region once for each queue pair. Fails with USV_REGION, as map(), and then changes nothing.
+   */
   Status add(const RegionClaim& claim, int file);
   /**
-   * Removes and unmaps the region of exactly this size at exactly these addresses (the offset in its file is not compared: vhost-user,
-   * REM_MEM_REG). Fails with USV_REGION when there is none.
+   * Takes one add() back, and with the last one removes and unmaps the region of exactly this size at exactly these addresses (the
+   * offset in its file is not compared: vhost-user, REM_MEM_REG). Fails with USV_REGION when there is none.
    */
   Status remove(const RegionClaim& claim);
   void clear();
@@ -61,6 +69,10 @@ class RegionTable {
     uint64_t guest_address = 0;
     uint64_t size = 0;
     uint64_t user_address = 0;
+    uint64_t mmap_offset = 0;
+    dev_t device = 0;
+    ino_t inode = 0;
+    uint32_t told = 1;
     uint8_t* base = nullptr;
     void* mapping = nullptr;
     size_t mapping_size = 0;
@@ -68,6 +80,9 @@ class RegionTable {
   };
 
   void set(size_t slot, const Region& region);
+  Status add_new(const RegionClaim& claim, int file);
+  Region* find(const RegionClaim& claim);
+  static bool is_same(const Region& region, const RegionClaim& claim, int file);
   static void unmap(const Region& region);
   static Status map_one(const RegionClaim& claim, int file, Region& region);
   void swap(RegionTable& other) noexcept;
