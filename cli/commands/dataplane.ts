@@ -32,6 +32,11 @@ function parseNumber(text: string): number {
   return /^-?\d{1,15}(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
 }
 
+/** Anything else is left as it is, and refused with its field's name. */
+function parseBoolean(text: string): boolean | string {
+  return text === 'true' || (text === 'false' ? false : text);
+}
+
 function collect(value: string, earlier: readonly string[] | undefined): string[] {
   return [...(earlier ?? []), value];
 }
@@ -58,6 +63,11 @@ export function register(program: Command): void {
     .option('--seconds <n>', 'txonly: seconds to send', parseNumber)
     .option('--verify', 'txonly, rxonly: compare every byte of what comes in')
     .option('--tap <name>', 'tap: name of the device')
+    .option(
+      '--offloads <boolean>',
+      'tap: leave sums and TCP segments to the back-end (default: true)',
+      parseBoolean,
+    )
     .option('--handler <file>', 'handler: the module that decides on frames, see docs/packets.md')
     .option(
       '--handler-millis <n>',

@@ -7,13 +7,15 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { groupNeeds } from '../support/need.ts';
 import { type GuestMode, guestModes, offloads, ringFeatures } from './guest/modes.ts';
 import { type GuestAccount, GuestStory } from './guest/story.ts';
-import { iperf3, ping, streams } from './guest/transfers.ts';
+import { iperf3, ping, pingFromEachCpu, streams } from './guest/transfers.ts';
 import { printedRows } from './ledger.ts';
 
 const row = printedRows();
 const timeout = 180_000;
 
-for (const { name, kind, features, stories } of guestModes) {
+for (const mode of guestModes) {
+  const { name, kind, features, offloads: wanted = offloads, cutFor, stories } = mode;
+  const { queues = 1 } = kind;
   groupNeeds(
     ...([
       'qemu-system-x86_64',
@@ -53,21 +55,53 @@ for (const { name, kind, features, stories } of guestModes) {
       for (const side of [found.guest, found.switch]) {
         expect(side).toContain('VERSION_1');
         expect(side.filter((feature) => ringFeatures.includes(feature))).toEqual(features);
-        expect(side.filter((feature) => offloads.includes(feature)).toSorted()).toEqual(offloads.toSorted());
+        expect(side.filter((feature) => offloads.includes(feature)).toSorted()).toEqual(wanted.toSorted());
       }
     });
 
     test('ping of every size', () => whole('ping', () => ping(stage)), timeout);
     test('streams', () => whole('TCP content', () => streams(stage)), timeout);
-    test('iperf3', () => whole('iperf3', () => iperf3(stage)), timeout);
 
-    test('frames of many segments come from the guest, and each has been cut for the tap', async () => {
-      const { tx_drop_bad_header: bad, tx_drop_gso: unknown } = await stage.switch.counters('guest');
-      const { rx_segmented: frames = 0, rx_segments: segments = 0 } = await stage.switch.counters('far');
-      expect([bad, unknown]).toEqual([0, 0]);
-      expect(frames).toBeGreaterThan(0);
-      expect(segments).toBeGreaterThan(frames);
-    });
+    for (const direction of ['from', 'to'] as const) {
+      const [sender, receiver] = direction === 'from' ? ['guest', 'far'] : ['far', 'guest'];
+      /** A sender that makes long frames, to a receiver that takes them or not. */
+      const sends = direction === 'from' ? wanted.length > 0 : kind.farOffloads !== false;
+      const cut = cutFor === receiver;
+      const what = sends ? (cut ? 'long frames, which are cut' : 'long frames') : 'frames of one segment';
+      test(
+        `iperf3 ${direction} the guest: ${what}`,
+        async () => {
+          const before = await stage.switch.counters(receiver);
+          let long = false;
+          await whole(`iperf3 ${direction} the guest`, async () => {
+            long = await stage.sawLongFrames(direction, () => iperf3(stage, direction, 4 * queues));
+          });
+          const { tx_drop_bad_header: bad, tx_drop_gso: unknown } = await stage.switch.counters(sender);
+          expect([bad, unknown]).toEqual([0, 0]);
+          const { rx_segmented: frames = 0, rx_segments: segments = 0 } =
+            await stage.switch.counters(receiver);
+          const newly = [
+            frames - (before['rx_segmented'] ?? 0),
+            segments - (before['rx_segments'] ?? 0),
+          ] as const;
+          expect({ cut: newly[0] > 0, more: newly[1] > newly[0] }).toEqual({
+            cut: sends && cut,
+            more: sends && cut,
+          });
+          // Those that are cut have their length only on the sender's side.
+          expect(long).toBe(sends && !(cut && direction === 'to'));
+        },
+        timeout,
+      );
+    }
+
+    if (queues > 1) {
+      test(
+        'each queue pair is used',
+        () => whole('ping from each CPU', () => pingFromEachCpu(stage, queues)),
+        timeout,
+      );
+    }
 
     async function bindAgain(): Promise<void> {
       const at = '/sys/bus/virtio/drivers/virtio_net';

@@ -126,13 +126,13 @@ async function all(stations: readonly Station[]): Promise<Losses> {
   return Object.assign({}, ...losses);
 }
 
-/** Collects rows and prints them when the file's tests are done. */
+/** Collects rows and prints them when the file's tests are done. Frames whose content nobody has looked at say so. */
 export function printedRows(): (name: string, account: Account & { readonly corrupted?: number }) => void {
   const rows: string[] = [];
   afterAll(() => {
     process.stdout.write(['', ...rows, ''].join('\n'));
   });
-  return (name, { sent, received, corrupted = 0, losses }) => {
+  return (name, { sent, received, corrupted = 'not looked at', losses }) => {
     const named = Object.entries(losses).map(([loss, value]) => `${loss} ${value}`);
     const cells = [
       name.padEnd(76),

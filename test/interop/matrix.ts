@@ -3,9 +3,12 @@
 // The matrix of docs/interop.md: whom the tests of this folder meet, in which mode, and what they look at. Modes come from the
 // tables that the tests run by, so that a mode cannot be promised without being run.
 
-import { frameSizes } from './frame-sizes.ts';
+import { csumModes } from './csum-modes.ts';
+import { sizesFor } from './frame-sizes.ts';
 import { guestModes } from './guest/modes.ts';
-import { mergedSizes, vhostModes } from './vhost-modes.ts';
+import { queueModes } from './queue-modes.ts';
+import { serverModes } from './server-modes.ts';
+import { vhostModes } from './vhost-modes.ts';
 import { titleOf, virtioUserModes } from './virtio-user-modes.ts';
 
 export interface MatrixRow {
@@ -18,7 +21,11 @@ export interface MatrixRow {
 
 const echoOf = (sizes: readonly number[]): string =>
   `${sizes.join(', ')} B whole, both ways; port stopped and started under traffic`;
-const echo = echoOf(frameSizes);
+const longFrames = {
+  nobody: 'TCP frames longer than the MTU seen whole, both ways',
+  guest: 'TCP frames longer than the MTU seen cut for the guest',
+  far: 'TCP frames longer than the MTU seen cut for the far end',
+};
 const stories = {
   bind: 'driver unbound and bound',
   boot: 'guest booted again',
@@ -29,16 +36,26 @@ const stories = {
 export const matrix: readonly MatrixRow[] = [
   ...virtioUserModes.map((mode) => ({
     ...{ peer: 'testpmd, virtio-user', mode: titleOf(mode), test: 'virtio-user.test.ts' },
-    checked: `negotiated features; ${echo}`,
+    checked: `negotiated features; ${echoOf(sizesFor(mode.mergeable))}`,
+  })),
+  ...queueModes.map(({ name }) => ({
+    ...{ peer: 'testpmd, virtio-user', mode: `eight queue pairs, ${name}`, test: 'multiqueue.test.ts' },
+    checked:
+      'many flows reach every queue; frames from all queues; 512 B whole, both ways; two pairs after a stop of the port',
+  })),
+  ...csumModes.map(({ name }) => ({
+    ...{ peer: 'testpmd, virtio-user', mode: `csum engine, ${name}`, test: 'csum.test.ts' },
+    checked:
+      'negotiated features; TCP content by SHA-256, both ways; every sum verified by the receiving kernel',
   })),
   {
     ...{ peer: 'testpmd, virtio-user', mode: 'kill -9', test: 'restart.test.ts' },
     checked: 'the port serves the next front-end; the other port notices nothing',
   },
-  {
-    ...{ peer: 'testpmd, virtio-user', mode: '`server=1`', test: 'pod-server.test.ts' },
-    checked: 'switch gone and back, testpmd killed and back',
-  },
+  ...serverModes.virtioUser.map(({ name }) => ({
+    ...{ peer: 'testpmd, virtio-user', mode: `\`server=1\`, ${name}`, test: 'pod-server.test.ts' },
+    checked: '512 B whole, both ways; switch gone and back under traffic, testpmd killed and back',
+  })),
   {
     ...{
       peer: 'testpmd, virtio-user, at both ports',
@@ -49,17 +66,17 @@ export const matrix: readonly MatrixRow[] = [
   },
   ...vhostModes.map(({ name, offers }) => ({
     ...{ peer: 'testpmd, vhost', mode: name, test: 'vhost.test.ts' },
-    checked: `negotiated features; ${echoOf([...frameSizes, ...(offers.mergeable ? mergedSizes : [])])}`,
+    checked: `negotiated features; ${echoOf(sizesFor(offers.mergeable))}`,
   })),
   {
     ...{ peer: 'testpmd, vhost', mode: 'kill -9', test: 'restart.test.ts' },
     checked: 'the driver connects again by itself',
   },
-  {
-    ...{ peer: 'testpmd, vhost', mode: '`client=1`', test: 'pod-server.test.ts' },
-    checked: 'testpmd killed and back, driver gone and back',
-  },
-  ...guestModes.map(({ name, stories: told }) => ({
+  ...serverModes.vhost.map(({ name }) => ({
+    ...{ peer: 'testpmd, vhost', mode: `\`client=1\`, ${name}`, test: 'pod-server.test.ts' },
+    checked: '512 B whole, both ways; testpmd killed and back under traffic, driver gone and back',
+  })),
+  ...guestModes.map(({ name, kind, cutFor, stories: told }) => ({
     ...{ peer: 'Linux guest, virtio-net', mode: name, test: 'guest.test.ts' },
     checked: [
       ...[
@@ -67,6 +84,8 @@ export const matrix: readonly MatrixRow[] = [
         'ping of each size',
         'TCP content by SHA-256, both ways',
         'iperf3, both ways',
+        longFrames[cutFor ?? 'nobody'],
+        ...(kind.queues === undefined ? [] : ['every queue pair used']),
       ],
       ...told.map((story) => stories[story]),
     ].join('; '),

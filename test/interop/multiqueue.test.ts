@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // DPDK's virtio-user with eight queue pairs at our switch: what comes to it is spread over its receive queues by flow, what it
-// sends from eight queues arrives, and fewer queues after a stop of the port work as well. Where every frame is counted.
+// sends from eight queues arrives, frames of ours come back whole, and fewer queues after a stop of the port work as well.
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
@@ -9,9 +9,12 @@ import { groupNeeds } from '../support/need.ts';
 import { privateDirectory } from '../support/private-directory.ts';
 import { RunningSwitch } from '../support/running.ts';
 import { Testpmd } from '../support/testpmd.ts';
+import { echo, peerMac as manyMac } from './echo.ts';
+import { Ledger, printedRows, switchStation, testpmdStation } from './ledger.ts';
+import { queueModes } from './queue-modes.ts';
 
+const row = printedRows();
 const queues = 8;
-const manyMac = '02:00:00:00:00:08';
 const oneMac = '02:00:00:00:00:01';
 const wanted = 20_000;
 
@@ -22,10 +25,8 @@ async function byQueue(testpmd: Testpmd, direction: 'rx' | 'tx'): Promise<number
   return [...rows].map(([, count]) => Number(count));
 }
 
-const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
-
-for (const modes of [[], ['mrg_rxbuf=0'], ['in_order=0'], ['packed_vq=1']]) {
-  groupNeeds('dpdk-testpmd')(`eight queues, ${modes.join(',') || 'default'}`, () => {
+for (const { name: mode, devargs } of queueModes) {
+  groupNeeds('dpdk-testpmd')(`eight queue pairs, ${mode}`, () => {
     const directory = privateDirectory();
     let ours: RunningSwitch;
     let one: Testpmd;
@@ -40,7 +41,7 @@ for (const modes of [[], ['mrg_rxbuf=0'], ['in_order=0'], ['packed_vq=1']]) {
           path: ours.addPort(name),
           mac,
           queueSize: 256,
-          devargs: modes,
+          devargs,
         } as const;
         const testpmd = await Testpmd.start({
           ports: [{ ...port, queues: count }],
@@ -54,6 +55,7 @@ for (const modes of [[], ['mrg_rxbuf=0'], ['in_order=0'], ['packed_vq=1']]) {
       };
       many = await start('many', manyMac, oneMac, queues);
       one = await start('one', oneMac, manyMac, 1);
+      ours.addPort('ours');
     }, 60_000);
 
     afterAll(async () => {
@@ -63,19 +65,31 @@ for (const modes of [[], ['mrg_rxbuf=0'], ['in_order=0'], ['packed_vq=1']]) {
     });
 
     const frames = (port: string, counter: string): number => ours.port(port).counters[counter] ?? 0;
-    const sendUntil = async (sender: Testpmd, receiver: Testpmd, arrived: () => number): Promise<void> => {
+    /** Sends until so many frames have arrived, and prints what became of all. */
+    const sendUntil = async (what: string, from: 'one' | 'many'): Promise<void> => {
+      const to = from === 'one' ? 'many' : 'one';
+      const [sender, receiver] = from === 'one' ? [one, many] : [many, one];
+      const arrived = (): number => frames(to, 'rx_packets');
       await receiver.command('set fwd rxonly');
       await receiver.startForwarding();
       await sender.command('set fwd txonly');
-      const before = arrived();
+      const before = { sent: frames(from, 'tx_packets'), received: arrived() };
+      const ledger = await Ledger.open(switchStation(ours, from, to), testpmdStation(receiver));
       await sender.startForwarding();
-      await eventually(arrived, (count) => count - before > wanted, `${wanted} frames`);
-      await sender.stopForwarding();
+      await eventually(arrived, (count) => count - before.received > wanted, `${wanted} frames`);
+      const sent = (await sender.stopForwarding()).reduce((total, { txPackets }) => total + txPackets, 0);
+      const account = await ledger.balanced(async () => ({
+        sent,
+        received: (await receiver.forwardStats()).reduce((total, { rxPackets }) => total + rxPackets, 0),
+      }));
+      row(`eight queue pairs, ${mode}, ${what}`, account);
+      // What the switch has taken is what was sent: nothing is left in a queue that nobody looks at.
+      expect(frames(from, 'tx_packets') - before.sent).toBe(sent);
       await receiver.stopForwarding();
     };
 
     test('many flows of one queue are spread over eight', async () => {
-      await sendUntil(one, many, () => frames('many', 'rx_packets'));
+      await sendUntil('to all', 'one');
       const counts = await byQueue(many, 'rx');
       expect(counts).toHaveLength(queues);
       for (const count of counts) expect(count).toBeGreaterThan(0);
@@ -84,14 +98,26 @@ for (const modes of [[], ['mrg_rxbuf=0'], ['in_order=0'], ['packed_vq=1']]) {
     }, 60_000);
 
     test('eight queues are all sent from', async () => {
-      await sendUntil(many, one, () => frames('one', 'rx_packets'));
+      await sendUntil('from all', 'many');
       const counts = await byQueue(many, 'tx');
       expect(counts).toHaveLength(queues);
       expect(Math.max(...counts)).toBeGreaterThan(0);
-      // What the switch has taken is what was sent: nothing is left in a queue that nobody looks at.
-      const taken = (): number => frames('many', 'tx_packets');
-      await eventually(taken, (count) => count === sum(counts), `${sum(counts)} frames taken`);
       process.stdout.write(`eight queues, sent by queue: ${counts.join(' ')}\n`);
+    }, 60_000);
+
+    test('frames come back whole', async () => {
+      await many.command('set fwd macswap');
+      await many.startForwarding();
+      const account = await echo({
+        path: ours.socket('ours'),
+        queueSize: 256,
+        size: 512,
+        stations: [switchStation(ours, 'ours', 'many'), testpmdStation(many)],
+        ready: () => ours.until('ours', 'up'),
+      });
+      row(`eight queue pairs, ${mode}, 512 B`, account);
+      expect(account).toMatchObject({ corrupted: 0, foreign: 0 });
+      await many.stopForwarding();
     }, 60_000);
 
     test('two queues after a stop of the port', async () => {
@@ -104,7 +130,7 @@ for (const modes of [[], ['mrg_rxbuf=0'], ['in_order=0'], ['packed_vq=1']]) {
         await many.command(command);
       }
       await ours.until('many', 'up');
-      await sendUntil(one, many, () => frames('many', 'rx_packets'));
+      await sendUntil('to two of them', 'one');
       const counts = await byQueue(many, 'rx');
       expect(counts).toHaveLength(2);
       for (const count of counts) expect(count).toBeGreaterThan(0);

@@ -79,6 +79,3 @@ export function taken(features: bigint): DriverOffers {
     eventIndex: has('eventIndex'),
   };
 }
-
-/** Sizes of frames that take several of our buffers, where vhost may use several. */
-export const mergedSizes = [2049, 4200, 9000] as const;

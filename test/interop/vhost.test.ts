@@ -9,10 +9,10 @@ import { groupNeeds } from '../support/need.ts';
 import { privateDirectory } from '../support/private-directory.ts';
 import { Testpmd } from '../support/testpmd.ts';
 import { accountOf, echo, verifyingDriver, wantedFrames } from './echo.ts';
-import { frameSizes } from './frame-sizes.ts';
+import { sizesFor } from './frame-sizes.ts';
 import { printedRows, restartedTestpmdStation, testpmdStation } from './ledger.ts';
 import { restartPort } from './restarted-port.ts';
-import { mergedSizes, taken, vhostModes } from './vhost-modes.ts';
+import { taken, vhostModes } from './vhost-modes.ts';
 
 const row = printedRows();
 
@@ -43,8 +43,7 @@ for (const { name, queueSize, offers, bufferBytes } of vhostModes) {
       directory.remove();
     });
 
-    const sizes = [...frameSizes, ...(offers.mergeable ? mergedSizes : [])];
-    test.each(sizes)('%i bytes come back whole, missing frames named', async (size) => {
+    test.each(sizesFor(offers.mergeable))('%i bytes come back whole, missing frames named', async (size) => {
       const account = await echo({
         ...{ path, queueSize, size, offers, stations: [testpmdStation(running())] },
         ready: ({ features }) => expect(taken(features)).toEqual(offers),

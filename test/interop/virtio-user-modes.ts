@@ -10,8 +10,10 @@ export interface VirtioUserMode {
   /** Device arguments besides path, address and ring size. */
   readonly devargs: readonly string[];
   readonly queueSize: number;
-  /** Bytes of a receive buffer; default: as large as any frame. */
+  /** Bytes of a receive buffer; default: as large as any frame of an MTU of 1500. */
   readonly bufferBytes?: number;
+  /** Frames may take several receive buffers. */
+  readonly mergeable: boolean;
   /** What `pathFeatures` must be. */
   readonly features: readonly string[];
 }
@@ -26,6 +28,8 @@ export function pathFeatures(word: bigint): string[] {
     .toSorted();
 }
 
+const longestBuffer = 9216;
+
 interface Path {
   readonly packed?: boolean;
   readonly inOrder?: boolean;
@@ -37,6 +41,8 @@ interface Path {
 
 function modeOf(path: Path): VirtioUserMode {
   const { packed = false, inOrder = false, mergeable = false, vectorized = false, ...sizes } = path;
+  // What DPDK chains it cannot send by packed rings (docs/interop.md), so there its buffers take the longest frame.
+  const room = packed && mergeable ? { bufferBytes: longestBuffer } : {};
   const words = [
     ...[packed ? 'packed' : 'split', ...(inOrder ? ['in-order'] : [])],
     ...[...(mergeable ? ['mergeable'] : []), ...(vectorized ? ['vectorized'] : [])],
@@ -50,7 +56,9 @@ function modeOf(path: Path): VirtioUserMode {
     name: words.join(', '),
     devargs: Object.entries(bits).map(([name, on]) => `${name}=${on ? 1 : 0}`),
     features,
+    mergeable,
     queueSize: 256,
+    ...room,
     ...sizes,
   };
 }
@@ -77,5 +85,6 @@ export const virtioUserModes: readonly VirtioUserMode[] = [
 ].map(modeOf);
 
 export function titleOf({ name, queueSize, bufferBytes }: VirtioUserMode): string {
-  return `${name}, ${queueSize} entries${bufferBytes === undefined ? '' : `, chained (${bufferBytes} B)`}`;
+  const chained = bufferBytes !== undefined && bufferBytes < longestBuffer;
+  return `${name}, ${queueSize} entries${chained ? `, chained (${bufferBytes} B)` : ''}`;
 }

@@ -9,7 +9,7 @@ import { privateDirectory } from '../support/private-directory.ts';
 import { RunningSwitch } from '../support/running.ts';
 import { Testpmd } from '../support/testpmd.ts';
 import { accountOf, echo, peerMac, verifyingDriver, wantedFrames } from './echo.ts';
-import { frameSizes } from './frame-sizes.ts';
+import { sizesFor } from './frame-sizes.ts';
 import {
   printedRows,
   restartedPortStation,
@@ -24,7 +24,7 @@ const row = printedRows();
 const driverQueueSize = 256;
 
 for (const mode of virtioUserModes) {
-  const { devargs, queueSize, bufferBytes, features } = mode;
+  const { devargs, queueSize, bufferBytes, mergeable, features } = mode;
   const name = `virtio-user ${titleOf(mode)}`;
   groupNeeds('dpdk-testpmd')(name, () => {
     const directory = privateDirectory();
@@ -39,8 +39,9 @@ for (const mode of virtioUserModes) {
 
     beforeAll(async () => {
       ours = new RunningSwitch({ directory: directory.path });
-      ours.addPort('ours');
-      const path = ours.addPort('dpdk');
+      const mtu = mergeable ? 9000 : 1500;
+      ours.addPort('ours', { mtu });
+      const path = ours.addPort('dpdk', { mtu });
       const testpmd = await Testpmd.start({
         ports: [{ kind: 'virtio-user', path, mac: peerMac, queueSize, devargs }],
         forward: 'macswap',
@@ -61,18 +62,22 @@ for (const mode of virtioUserModes) {
       expect(pathFeatures(ours.port('dpdk').features)).toEqual(features);
     });
 
-    test.each(frameSizes)('%i bytes come back whole and every missing frame has a name', async (size) => {
-      const account = await echo({
-        path: ours.socket('ours'),
-        queueSize: driverQueueSize,
-        size,
-        stations: [switchStation(ours, 'ours', 'dpdk'), testpmdStation(running())],
-        ready: () => ours.until('ours', 'up'),
-      });
-      row(`${name}, ${size} B`, account);
-      expect(account).toMatchObject({ corrupted: 0, foreign: 0 });
-      expect(account.received).toBeGreaterThanOrEqual(wantedFrames);
-    });
+    test.each(sizesFor(mergeable))(
+      '%i bytes come back whole and every missing frame has a name',
+      async (size) => {
+        const account = await echo({
+          path: ours.socket('ours'),
+          queueSize: driverQueueSize,
+          size,
+          offers: { mergeable: size > 2048 },
+          stations: [switchStation(ours, 'ours', 'dpdk'), testpmdStation(running())],
+          ready: () => ours.until('ours', 'up'),
+        });
+        row(`${name}, ${size} B`, account);
+        expect(account).toMatchObject({ corrupted: 0, foreign: 0 });
+        expect(account.received).toBeGreaterThanOrEqual(wantedFrames);
+      },
+    );
 
     test('traffic goes on when the port was stopped and started', async () => {
       const testpmd = running();

@@ -50,6 +50,15 @@ export function drops(counters: Readonly<Record<string, number>>): Record<string
   return Object.fromEntries(lost);
 }
 
+export interface SwitchPortOptions {
+  /** Somebody else listens at the socket, and the switch connects. Default false. */
+  readonly connect?: boolean;
+  /** Default 1500. */
+  readonly mtu?: number;
+  /** Default: that of all ports without one. */
+  readonly network?: string;
+}
+
 export class RunningSwitch {
   readonly #native: NativeSwitch;
   readonly #directory: string;
@@ -76,10 +85,11 @@ export class RunningSwitch {
     return join(this.#directory, `${name}.sock`);
   }
 
-  /** Returns the port's socket. `connect`: somebody else listens there and the switch connects. */
-  addPort(name: string, { connect = false }: { readonly connect?: boolean } = {}): string {
+  /** Returns the port's socket. */
+  addPort(name: string, options: SwitchPortOptions = {}): string {
+    const { connect = false, mtu = 1500, network = '' } = options;
     const socketPath = this.socket(name);
-    this.#native.addPort({ name, network: '', connect, socketPath, socketMode: 0o600, mtu: 1500 });
+    this.#native.addPort({ name, network, connect, socketPath, socketMode: 0o600, mtu });
     return socketPath;
   }
 

@@ -45,7 +45,7 @@ export interface TestpmdOptions {
   readonly ports: readonly TestpmdPort[];
   /** A command that runs another one where testpmd is to run. */
   readonly enter?: readonly string[];
-  readonly forward: 'io' | 'macswap' | 'rxonly' | 'txonly';
+  readonly forward: 'io' | 'macswap' | 'rxonly' | 'txonly' | 'csum';
   /** CPU of the data thread. Default: the last one that may be used. */
   readonly cpu?: number;
   /** Both threads run where the scheduler puts them. Default: pinned. */
@@ -161,11 +161,20 @@ export class Testpmd {
     const testpmd = new Testpmd(spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] }), prefix);
     try {
       await testpmd.#prompted(startMillis);
+      await testpmd.#checkPorts();
       return testpmd;
     } catch (error) {
       await testpmd.kill();
       throw error;
     }
+  }
+
+  /** It prompts for commands even though it could not start its ports, and says so on standard error. */
+  async #checkPorts(): Promise<void> {
+    // By the next answer what was written before the first one has been read.
+    await this.command('show port summary all');
+    const failed = /Start ports failed|Fail to start port \d+/.exec(this.#output)?.[0];
+    if (failed !== undefined) throw usvFailure('USV_IO', `testpmd: ${failed}:\n${this.#output}`);
   }
 
   get pid(): number {

@@ -27,7 +27,11 @@ export class FarEnd {
   }
 
   /** `address`: with its prefix length. */
-  static async start(socketPath: string, address: string): Promise<FarEnd> {
+  static async start(
+    socketPath: string,
+    address: string,
+    { offloads }: { readonly offloads: boolean },
+  ): Promise<FarEnd> {
     const { promise: ready, resolve } = Promise.withResolvers<void>();
     const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
     const setUp = [
@@ -46,14 +50,8 @@ export class FarEnd {
       await holder.whileRunning(ready);
       const port = `net_virtio_user0,path=${socketPath}`;
       const options = [
-        '--port',
-        port,
-        '--engine',
-        'tap',
-        '--tap',
-        tap,
-        '--report-millis',
-        String(reportMillis),
+        ...['--port', port, '--engine', 'tap', '--tap', tap],
+        ...['--offloads', String(offloads), '--report-millis', String(reportMillis)],
       ];
       const inside = inNetwork(holder, ...usvhostCommand('dataplane', ...options));
       const dataplane = new Child('the dataplane of the far end', inside, {
@@ -84,6 +82,14 @@ export class FarEnd {
     await this.#dataplane.whileRunning(eventually(up, Boolean, 'a carrier'));
   }
 
+  /** Address of its interface. */
+  async mac(): Promise<string> {
+    const [link] = JSON.parse(await this.run('ip', '-json', 'link', 'show', tap)) as [
+      { readonly address: string },
+    ];
+    return link.address;
+  }
+
   /** Frames that left and reached the kernel. */
   async frames(): Promise<{ readonly sent: number; readonly received: number }> {
     const [link] = JSON.parse(await this.run('ip', '-json', '-statistics', 'link', 'show', tap)) as [
@@ -103,7 +109,8 @@ export class FarEnd {
     const lost = Object.values(ports)
       .flatMap((counters) => Object.entries(counters))
       .filter(([name]) => name.includes('_drop_') || name === 'tx_lost');
-    return { ...Object.fromEntries(lost), tap_drops: engine['tap_drops'] ?? 0 };
+    const refused = Object.entries(engine).filter(([name]) => name.startsWith('tap_drop'));
+    return Object.fromEntries([...lost, ...refused]);
   }
 
   async close(): Promise<void> {

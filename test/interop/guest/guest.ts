@@ -20,7 +20,7 @@ export interface GuestOptions {
   readonly mac: string;
   /** Further properties of virtio-net-pci as written, `packed=on`. */
   readonly properties?: readonly string[];
-  /** Queue pairs. Default 1. */
+  /** Queue pairs, and a CPU for each. Default 1. */
   readonly queues?: number;
 }
 
@@ -38,7 +38,8 @@ function qemuArguments(options: GuestOptions, kernel: string, initramfs: string,
   const pairs = queues === 1 ? '' : `,queues=${queues}`;
   if (queues > 1) device.push('mq=on');
   return [
-    ...['-accel', 'tcg', '-cpu', 'max', '-m', String(megabytes), '-display', 'none', '-nodefaults'],
+    ...['-accel', 'tcg', '-cpu', 'max', '-smp', String(queues), '-m', String(megabytes)],
+    ...['-display', 'none', '-nodefaults'],
     ...[
       '-object',
       `memory-backend-memfd,id=ram,size=${megabytes}M,share=on`,

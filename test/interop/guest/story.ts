@@ -15,8 +15,14 @@ export const guestAddress = '10.0.0.2';
 export const farAddress = '10.0.0.1';
 const guestMac = '02:00:00:00:00:0b';
 
-/** How a guest's interface is made. */
-export type GuestKind = Pick<GuestOptions, 'server' | 'properties' | 'queues'>;
+/** How a guest's interface is made, and that of the far end. */
+export type GuestKind = Pick<GuestOptions, 'server' | 'properties' | 'queues'> & {
+  /** Whether the far end leaves sums and segments to the switch, and takes frames without them. Default true. */
+  readonly farOffloads?: boolean;
+};
+
+/** Without VLAN tag, at the MTU of both ends. */
+const longestFrame = 1514;
 
 export interface GuestAccount extends Account {
   readonly corrupted: number;
@@ -48,11 +54,12 @@ export class GuestStory {
     const story = new GuestStory(directory, ours, kind.server ?? false);
     try {
       const { guest: socketPath, far } = await story.addPorts();
-      const options = { ...kind, directory: directory.path, socketPath, mac: guestMac };
+      const { farOffloads: offloads = true, ...made } = kind;
+      const options = { ...made, directory: directory.path, socketPath, mac: guestMac };
       const booting = Guest.boot(options);
       // One that does not boot fails below, and has ended.
       story.#undo.push(() => booting.then((guest) => guest.shutDown()).catch(() => undefined));
-      story.#far = await FarEnd.start(far, `${farAddress}/24`);
+      story.#far = await FarEnd.start(far, `${farAddress}/24`, { offloads });
       story.#undo.push(() => story.far.close());
       story.#guest = await booting;
       await story.connected();
@@ -111,6 +118,22 @@ export class GuestStory {
       return { sent: sent - before[0], received: received - before[1] };
     });
     return { sent, received, losses, corrupted: wrong + refused };
+  }
+
+  /**
+   * Whether frames longer than the MTU went through the switch while `act` ran: those that it took `from` the guest, or
+   * delivered `to` it. True only if there were some; many short ones among them can hide them.
+   */
+  async sawLongFrames(direction: 'from' | 'to', act: () => Promise<void>): Promise<boolean> {
+    const side = direction === 'from' ? 'tx' : 'rx';
+    const count = async (): Promise<readonly [number, number]> => {
+      const counters = await this.switch.counters('guest');
+      return [counters[`${side}_packets`] ?? 0, counters[`${side}_bytes`] ?? 0];
+    };
+    const [packets, bytes] = await count();
+    await act();
+    const [packetsNow, bytesNow] = await count();
+    return bytesNow - bytes > longestFrame * (packetsNow - packets);
   }
 
   async #guestFrames(): Promise<{ readonly sent: number; readonly received: number }> {
