@@ -6,6 +6,7 @@
 import { csumModes } from './csum-modes.ts';
 import { sizesFor } from './frame-sizes.ts';
 import { guestModes } from './guest/modes.ts';
+import { ovsFrontEndModes } from './ovs-front-end-modes.ts';
 import { queueModes } from './queue-modes.ts';
 import { serverModes } from './server-modes.ts';
 import { vhostModes } from './vhost-modes.ts';
@@ -41,7 +42,7 @@ export const matrix: readonly MatrixRow[] = [
   ...queueModes.map(({ name }) => ({
     ...{ peer: 'testpmd, virtio-user', mode: `eight queue pairs, ${name}`, test: 'multiqueue.test.ts' },
     checked:
-      'many flows reach every queue; frames from all queues; 512 B whole, both ways; two pairs after a stop of the port',
+      'many flows reach every queue; frames from all queues; 512 B whole, both ways; port stopped and started under traffic; two pairs after a stop of the port',
   })),
   ...csumModes.map(({ name }) => ({
     ...{ peer: 'testpmd, virtio-user', mode: `csum engine, ${name}`, test: 'csum.test.ts' },
@@ -54,7 +55,8 @@ export const matrix: readonly MatrixRow[] = [
   },
   ...serverModes.virtioUser.map(({ name }) => ({
     ...{ peer: 'testpmd, virtio-user', mode: `\`server=1\`, ${name}`, test: 'pod-server.test.ts' },
-    checked: '512 B whole, both ways; switch gone and back under traffic, testpmd killed and back',
+    checked:
+      '512 B whole, both ways; port stopped and started under traffic; switch gone and back under traffic, testpmd killed and back',
   })),
   {
     ...{
@@ -74,7 +76,8 @@ export const matrix: readonly MatrixRow[] = [
   },
   ...serverModes.vhost.map(({ name }) => ({
     ...{ peer: 'testpmd, vhost', mode: `\`client=1\`, ${name}`, test: 'pod-server.test.ts' },
-    checked: '512 B whole, both ways; testpmd killed and back under traffic, driver gone and back',
+    checked:
+      '512 B whole, both ways; port stopped and started under traffic; testpmd killed and back under traffic, driver gone and back',
   })),
   ...guestModes.map(({ name, kind, cutFor, stories: told }) => ({
     ...{ peer: 'Linux guest, virtio-net', mode: name, test: 'guest.test.ts' },
@@ -89,6 +92,10 @@ export const matrix: readonly MatrixRow[] = [
       ],
       ...told.map((story) => stories[story]),
     ].join('; '),
+  })),
+  ...ovsFrontEndModes.map(({ name }) => ({
+    ...{ peer: 'Open vSwitch with DPDK, virtio-user', mode: name, test: 'ovs-front-end.test.ts' },
+    checked: '512 B whole, both ways; port taken away and added under traffic',
   })),
   {
     ...{ peer: 'Open vSwitch with DPDK', mode: '`dpdkvhostuserclient`', test: 'ovs-traffic.test.ts' },

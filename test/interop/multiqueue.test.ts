@@ -9,9 +9,17 @@ import { groupNeeds } from '../support/need.ts';
 import { privateDirectory } from '../support/private-directory.ts';
 import { RunningSwitch } from '../support/running.ts';
 import { Testpmd } from '../support/testpmd.ts';
-import { echo, peerMac as manyMac } from './echo.ts';
-import { Ledger, printedRows, switchStation, testpmdStation } from './ledger.ts';
+import { accountOf, echo, peerMac as manyMac, verifyingDriver } from './echo.ts';
+import {
+  Ledger,
+  printedRows,
+  restartedPortStation,
+  restartedTestpmdStation,
+  switchStation,
+  testpmdStation,
+} from './ledger.ts';
 import { queueModes } from './queue-modes.ts';
+import { restartPort } from './restarted-port.ts';
 
 const row = printedRows();
 const queues = 8;
@@ -117,6 +125,24 @@ for (const { name: mode, devargs } of queueModes) {
       });
       row(`eight queue pairs, ${mode}, 512 B`, account);
       expect(account).toMatchObject({ corrupted: 0, foreign: 0 });
+    }, 60_000);
+
+    test('traffic goes on when the port was stopped and started', async () => {
+      const driver = verifyingDriver({ path: ours.socket('ours'), queueSize: 256, size: 512 });
+      try {
+        await driver.linkUp();
+        await ours.until('ours', 'up');
+        const stations = [
+          switchStation(ours, 'ours', 'many'),
+          restartedTestpmdStation(many),
+          restartedPortStation(ours, 'many', many),
+        ];
+        const account = await accountOf(driver, stations, () => restartPort(many, driver));
+        row(`eight queue pairs, ${mode}, port stopped and started`, account);
+        expect(account).toMatchObject({ corrupted: 0, foreign: 0 });
+      } finally {
+        driver.close();
+      }
       await many.stopForwarding();
     }, 60_000);
 

@@ -12,7 +12,14 @@ import { privateDirectory } from '../support/private-directory.ts';
 import { type RunningDriver, RunningSwitch } from '../support/running.ts';
 import { Testpmd } from '../support/testpmd.ts';
 import { accountOf, exchange, peerMac, verifyingDriver, wantedFrames } from './echo.ts';
-import { printedRows, switchStation, testpmdStation } from './ledger.ts';
+import {
+  printedRows,
+  restartedPortStation,
+  restartedTestpmdStation,
+  switchStation,
+  testpmdStation,
+} from './ledger.ts';
+import { restartPort } from './restarted-port.ts';
 import { serverModes } from './server-modes.ts';
 
 const row = printedRows();
@@ -79,6 +86,17 @@ for (const { name, devargs } of serverModes.virtioUser) {
       );
       row(`virtio-user server=1, ${name}`, before);
       expect(before).toMatchObject({ corrupted: 0, foreign: 0 });
+      const stopped = await accountOf(
+        driver,
+        [
+          switchStation(first, 'ours', 'dpdk'),
+          restartedTestpmdStation(testpmd),
+          restartedPortStation(first, 'dpdk', testpmd),
+        ],
+        () => restartPort(testpmd, driver),
+      );
+      row(`virtio-user server=1, ${name}, port stopped and started`, stopped);
+      expect(stopped).toMatchObject({ corrupted: 0, foreign: 0 });
 
       driver.setRunning(true);
       first.close();
@@ -122,6 +140,11 @@ for (const { name, offers } of serverModes.vhost) {
       const before = await accountOf(first, [testpmdStation(testpmd)], () => exchange(first, wantedFrames));
       row(`vhost client=1, ${name}`, before);
       expect(before).toMatchObject({ corrupted: 0, foreign: 0 });
+      const stopped = await accountOf(first, [restartedTestpmdStation(testpmd)], () =>
+        restartPort(testpmd, first),
+      );
+      row(`vhost client=1, ${name}, port stopped and started`, stopped);
+      expect(stopped).toMatchObject({ corrupted: 0, foreign: 0 });
 
       first.setRunning(true);
       await testpmd.kill();
