@@ -1,82 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs libFuzzer targets: `fuzz.ts TARGET [--seconds N]`, `fuzz.ts --list`. Targets are the files of native/fuzz/. What is
-// found lies in build/fuzz/found/, the corpus that grows in build/fuzz/corpus/.
+// Runs libFuzzer targets: `fuzz.ts TARGET|all [--seconds N] [--runs N]`, `fuzz.ts --list`. The last line of its output is
+// `N passed, N failed`. With --runs alone there is no limit of time.
 
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
-import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { usvError } from '../lib/errors.ts';
-import { buildDirectory, buildNative } from './build-native.ts';
-import { main, projectRoot, run } from './main.ts';
-import type { Outcome } from './suites/outcome.ts';
+import { main } from './main.ts';
+import { type FuzzLimits, fuzzTargets, runFuzz } from './suites/fuzz.ts';
+import { summaryOf } from './suites/outcome.ts';
 
-const sources = join(projectRoot, 'native/fuzz');
-
-/** Names of all targets, sorted; empty in a checkout without any. */
-export function fuzzTargets(): string[] {
-  if (!existsSync(sources)) return [];
-  return readdirSync(sources)
-    .filter((name) => name.endsWith('.cc'))
-    .map((name) => basename(name, '.cc'))
-    .toSorted();
+export interface FuzzRequest {
+  readonly targets: readonly string[];
+  readonly limits: FuzzLimits;
 }
 
-interface FuzzOptions {
-  readonly seconds: number;
+function count(option: string, value: string): number {
+  const number = Number(value);
+  if (/^\d+$/.test(value) && Number.isSafeInteger(number) && number >= 1) return number;
+  throw usvError('USV_USAGE', { what: option, expected: 'a whole number from 1', got: value });
 }
 
-/** Builds and runs one target; passed when nothing was found. */
-export async function runFuzz(target: string, { seconds }: FuzzOptions): Promise<Outcome> {
-  await buildNative('fuzz');
-  const directory = buildDirectory('fuzz');
-  const corpus = join(directory, 'corpus', target);
-  const found = join(directory, 'found', target);
-  for (const each of [corpus, found]) mkdirSync(each, { recursive: true });
-  const seeds = join(sources, 'corpus', target);
-  const { code } = await run(
-    join(directory, `fuzz_${target}`),
-    [
-      `-max_total_time=${seconds}`,
-      '-print_final_stats=1',
-      '-timeout=10',
-      `-artifact_prefix=${found}/`,
-      corpus,
-      ...(existsSync(seeds) ? [seeds] : []),
-    ],
-    { inherit: true },
-  );
-  return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: {} };
+/** What the arguments ask for. @throws UsvhostError USV_USAGE for an unknown target, or a number that is none. */
+export function parseFuzzRequest(
+  words: readonly string[],
+  values: { readonly seconds?: string; readonly runs?: string },
+  known: readonly string[] = fuzzTargets(),
+): FuzzRequest {
+  const [target] = words;
+  if (target === undefined || words.length > 1 || ![...known, 'all'].includes(target))
+    throw usvError('USV_USAGE', {
+      what: 'the target',
+      expected: `one of ${[...known, 'all'].join(', ')}`,
+      got: JSON.stringify(words.join(' ')),
+    });
+  const { seconds, runs } = values;
+  const limits = {
+    ...(runs === undefined ? {} : { runs: count('--runs', runs) }),
+    ...(seconds === undefined ? {} : { seconds: count('--seconds', seconds) }),
+  };
+  return {
+    targets: target === 'all' ? known : [target],
+    limits: runs === undefined && seconds === undefined ? { seconds: 60 } : limits,
+  };
 }
 
 if (import.meta.main) {
   await main(async () => {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
-      options: { list: { type: 'boolean' }, seconds: { type: 'string', default: '60' } },
+      options: { list: { type: 'boolean' }, seconds: { type: 'string' }, runs: { type: 'string' } },
     });
-    const targets = fuzzTargets();
     if (values.list === true) {
-      process.stdout.write(targets.map((target) => `${target}\n`).join(''));
+      process.stdout.write(
+        fuzzTargets()
+          .map((target) => `${target}\n`)
+          .join(''),
+      );
       return 0;
     }
-    const [target] = positionals;
-    if (target === undefined || positionals.length > 1 || !targets.includes(target)) {
-      const expected = `one of ${targets.join(', ')}`;
-      throw usvError('USV_USAGE', {
-        what: 'the target',
-        expected,
-        got: JSON.stringify(positionals.join(' ')),
-      });
-    }
-    const seconds = Number(values.seconds);
-    if (!Number.isInteger(seconds) || seconds < 1)
-      throw usvError('USV_USAGE', {
-        what: '--seconds',
-        expected: 'a whole number from 1',
-        got: values.seconds,
-      });
-    const { failed } = await runFuzz(target, { seconds });
-    return failed;
+    const { targets, limits } = parseFuzzRequest(positionals, values);
+    const outcome = await runFuzz(targets, limits);
+    process.stdout.write(`\n${summaryOf(outcome)}\n`);
+    return outcome.failed > 0 || outcome.passed === 0 ? 1 : 0;
   });
 }

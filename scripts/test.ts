@@ -8,11 +8,11 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { reportOf } from '../lib/report.ts';
 import { buildNative } from './build-native.ts';
-import { fuzzTargets, runFuzz } from './fuzz.ts';
 import { main, projectRoot } from './main.ts';
 import { requireAll } from './packages.ts';
 import { runInCluster } from './suites/cluster.ts';
 import { runDoctest } from './suites/doctest.ts';
+import { fuzzTargets, runFuzz } from './suites/fuzz.ts';
 import { runJest } from './suites/jest.ts';
 import { addUp, type Outcome, requireEverything, summaryOf } from './suites/outcome.ts';
 
@@ -36,7 +36,8 @@ type Suite = (typeof allSuites)[number];
 const onlyThorough: readonly Suite[] = ['asan', 'tsan', 'fuzz'];
 /** What it runs against takes a quarter of an hour to build: a usual run only says that it is there. */
 const longToBuild: readonly Suite[] = ['cluster'];
-const fuzzSeconds = 20;
+/** For each target: six of them, two at a time on the two CPUs of CI, within the half hour of everything. */
+const fuzzSeconds = 40;
 
 function isSuite(name: string): name is Suite {
   return allSuites.some((suite) => suite === name);
@@ -79,12 +80,6 @@ function notNow(suite: Suite): Outcome {
   return { passed: 0, failed: 0, skipped: { [`takes long, npm run test:${suite}`]: 1 } };
 }
 
-async function runFuzzTargets(): Promise<Outcome> {
-  const outcomes: Outcome[] = [];
-  for (const target of fuzzTargets()) outcomes.push(await runFuzz(target, { seconds: fuzzSeconds }));
-  return addUp(outcomes);
-}
-
 async function runSuite(suite: Suite, rest: readonly string[]): Promise<Outcome> {
   switch (suite) {
     case 'native':
@@ -92,7 +87,7 @@ async function runSuite(suite: Suite, rest: readonly string[]): Promise<Outcome>
     case 'tsan':
       return runDoctest(suite, rest);
     case 'fuzz':
-      return runFuzzTargets();
+      return runFuzz(fuzzTargets(), { seconds: fuzzSeconds });
     case 'cluster':
       return runInCluster(rest);
     default:

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs libFuzzer targets, the files of native/fuzz/, as many at a time as there are CPUs. What is found lies in build/fuzz/found/,
+// the corpus that grows in build/fuzz/corpus/; the one that is committed is read and never written.
+
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { buildDirectory, buildNative } from '../build-native.ts';
+import { projectRoot, run } from '../main.ts';
+import { addUp, type Outcome } from './outcome.ts';
+
+const sources = join(projectRoot, 'native/fuzz');
+
+/** Names of all targets, sorted; empty in a checkout without any. */
+export function fuzzTargets(): string[] {
+  if (!existsSync(sources)) return [];
+  return readdirSync(sources)
+    .filter((name) => name.endsWith('.cc'))
+    .map((name) => basename(name, '.cc'))
+    .toSorted();
+}
+
+/** When a target ends; with both, by what comes first. */
+export interface FuzzLimits {
+  readonly seconds?: number;
+  /** Executions, those of the corpus among them. */
+  readonly runs?: number;
+}
+
+/** Arguments of libFuzzer. `seeds` is the committed corpus, where there is one. */
+export function fuzzArguments(
+  { seconds, runs }: FuzzLimits,
+  { corpus, found, seeds }: { readonly corpus: string; readonly found: string; readonly seeds?: string },
+): string[] {
+  return [
+    ...(seconds === undefined ? [] : [`-max_total_time=${seconds}`]),
+    ...(runs === undefined ? [] : [`-runs=${runs}`]),
+    '-print_final_stats=1',
+    '-timeout=10',
+    `-artifact_prefix=${found}/`,
+    corpus,
+    ...(seeds === undefined ? [] : [seeds]),
+  ];
+}
+
+/** Executions that a target's last lines tell of; undefined when it ended before them. */
+export function parseExecutions(output: string): number | undefined {
+  const found = /^stat::number_of_executed_units:\s*(\d+)$/m.exec(output);
+  return found === null ? undefined : Number(found[1]);
+}
+
+/** A run without executions has tested nothing, whatever its status says. */
+export function fuzzOutcome(code: number, output: string): Outcome {
+  const passed = code === 0 && (parseExecutions(output) ?? 0) > 0 ? 1 : 0;
+  return { passed, failed: 1 - passed, skipped: {} };
+}
+
+/** The line of a target that has ended. */
+export function fuzzLine(target: string, code: number, output: string, seconds: number): string {
+  const executions = `${parseExecutions(output) ?? 0} executions in ${seconds.toFixed(0)} s`;
+  const verdict = fuzzOutcome(code, output).failed === 0 ? 'passed' : `FAILED with status ${code}`;
+  return `${target}: ${verdict}, ${executions}\n`;
+}
+
+/** Runs one target that is built. Its output is seen as it comes when it is `loud`, else only when it failed. */
+async function runOne(target: string, limits: FuzzLimits, loud: boolean): Promise<Outcome> {
+  const directory = buildDirectory('fuzz');
+  const corpus = join(directory, 'corpus', target);
+  const found = join(directory, 'found', target);
+  for (const each of [corpus, found]) mkdirSync(each, { recursive: true });
+  const seeds = join(sources, 'corpus', target);
+  const folders = { corpus, found, ...(existsSync(seeds) ? { seeds } : {}) };
+  const begin = performance.now();
+  const { code, output } = await run(
+    join(directory, `fuzz_${target}`),
+    fuzzArguments(limits, folders),
+    loud ? { onLine: (line) => process.stdout.write(`${line}\n`) } : {},
+  );
+  const seconds = (performance.now() - begin) / 1000;
+  const outcome = fuzzOutcome(code, output);
+  if (!loud && outcome.failed > 0) process.stdout.write(output);
+  process.stdout.write(fuzzLine(target, code, output, seconds));
+  return outcome;
+}
+
+/** Builds and runs targets, a line for each when it has ended. */
+export async function runFuzz(targets: readonly string[], limits: FuzzLimits): Promise<Outcome> {
+  await buildNative('fuzz');
+  const waiting = [...targets];
+  const outcomes: Outcome[] = [];
+  const lane = async (): Promise<void> => {
+    for (let target = waiting.shift(); target !== undefined; target = waiting.shift())
+      outcomes.push(await runOne(target, limits, targets.length === 1));
+  };
+  await Promise.all(Array.from({ length: navigator.hardwareConcurrency }, lane));
+  return addUp(outcomes);
+}
