@@ -26,11 +26,11 @@ class RegionIndex {
   void clear(size_t slot) { set(slot, 0, 0, nullptr); }
 
   /** An address with its length, or null when not all of [address, address + length) lies in one region. */
-  uint8_t* translate(uint64_t address, uint64_t length) const {
+  [[gnu::always_inline]] uint8_t* translate(uint64_t address, uint64_t length) const {
     uint64_t offset = address - starts_[0];
     if (offset < sizes_[0] && length <= sizes_[0] - offset) [[likely]]
       return bases_[0] + offset;
-    return translate_by(find(address), address, length);
+    return translate_elsewhere(address, length);
   }
 
   /** The slot that contains the address, or -1. */
@@ -67,6 +67,9 @@ class RegionIndex {
 #endif
 
  private:
+  [[gnu::noinline]] uint8_t* translate_elsewhere(uint64_t address, uint64_t length) const {
+    return translate_by(find(address), address, length);
+  }
   uint8_t* translate_by(int slot, uint64_t address, uint64_t length) const {
     if (slot < 0) return nullptr;
     uint64_t offset = address - starts_[slot];

@@ -56,7 +56,9 @@ class RegionTable {
   void clear();
 
   /** A guest address with its length, or null when not all of [address, address + length) lies in one region. */
-  uint8_t* translate(uint64_t address, uint64_t length) const { return index_.translate(address, length); }
+  [[gnu::always_inline]] uint8_t* translate(uint64_t address, uint64_t length) const {
+    return index_.translate(address, length);
+  }
   /** The same for an address of the front-end's own process: only the ring addresses of SET_VRING_ADDR are such. */
   uint8_t* translate_user(uint64_t address, uint64_t length) const;
 

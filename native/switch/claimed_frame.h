@@ -38,7 +38,7 @@ class ClaimedFrame {
   using Result = typename Burst::Result;
 
   ClaimedFrame(Burst& burst, const Frame& frame, const Claim& claim, const TcpFrame& tcp, Delivered& delivered)
-      : burst_(burst), frame_(frame), claim_(claim), tcp_(tcp), delivered_(delivered) {}
+      : burst_(burst), frame_(frame), pieces_(frame.pieces(own_)), claim_(claim), tcp_(tcp), delivered_(delivered) {}
 
   void deliver(const Offloads& receiver) {
     if (takes(receiver, claim_)) {
@@ -52,21 +52,21 @@ class ClaimedFrame {
  private:
   Result pass_on() {
     return burst_.deliver_made(write_claim(claim_, 1), frame_.length, [this](PieceCursor to) {
-      if (claim_.segments()) return copy_whole(to, frame_.segments, frame_.length, tcp_);
-      PieceCursor from(frame_.segments);
+      if (claim_.segments()) return copy_whole(to, pieces_, frame_.length, tcp_);
+      PieceCursor from(pieces_);
       copy_pieces(to, from, frame_.length);
     });
   }
   void finish() {
     Result result = burst_.deliver_made(write_claim({}, 1), frame_.length, [this](PieceCursor to) {
-      copy_and_finish(to, frame_.segments, frame_.length, claim_);
+      copy_and_finish(to, pieces_, frame_.length, claim_);
     });
     if (result == Result::kDelivered) delivered_.finished++;
     delivered_.count(result, frame_.length);
   }
   /** The first segment without a buffer ends it: the rest is lost, as on a wire whose receiver is full. */
   void cut() {
-    Segmenter segmenter(tcp_, claim_, frame_.segments, frame_.length);
+    Segmenter segmenter(tcp_, claim_, pieces_, frame_.length);
     delivered_.segmented++;
     delivered_.segments += segmenter.remaining();
     while (uint32_t bytes = segmenter.next_bytes()) {
@@ -81,6 +81,8 @@ class ClaimedFrame {
 
   Burst& burst_;
   const Frame& frame_;
+  BufferPiece own_[2];
+  const BufferPiece* pieces_;
   const Claim& claim_;
   const TcpFrame& tcp_;
   Delivered& delivered_;

@@ -5,25 +5,37 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "virtio/device_chain.h"
 
 namespace usvhost {
 
 /** memcpy for short frames without a call; long ones go to the C library, which knows the processor best. */
-inline void copy_bytes(uint8_t* to, const uint8_t* from, uint32_t length) {
+[[gnu::always_inline]] inline void copy_bytes(uint8_t* to, const uint8_t* from, uint32_t length) {
   if (length > 256) {
     std::memcpy(to, from, length);
     return;
   }
-  if (length < 16) {
+  // Whole blocks from the front, and as many from the end, which overlap them: no loop for most lengths.
+  auto blocks = [&]<uint32_t kCount>(std::integral_constant<uint32_t, kCount>, uint32_t at) {
+    for (uint32_t i = 0; i < kCount; i++) std::memcpy(to + at + 16 * i, from + at + 16 * i, 16);
+  };
+  using One = std::integral_constant<uint32_t, 1>;
+  using Two = std::integral_constant<uint32_t, 2>;
+  using Four = std::integral_constant<uint32_t, 4>;
+  if (length >= 64) {
+    for (uint32_t done = 0; done + 64 < length; done += 64) blocks(Four{}, done);
+    blocks(Four{}, length - 64);
+  } else if (length >= 32) {
+    blocks(Two{}, 0);
+    blocks(Two{}, length - 32);
+  } else if (length >= 16) {
+    blocks(One{}, 0);
+    blocks(One{}, length - 16);
+  } else {
     for (uint32_t i = 0; i < length; i++) to[i] = from[i];
-    return;
   }
-  uint32_t done = 0;
-  for (; done + 16 <= length; done += 16) std::memcpy(to + done, from + done, 16);
-  // The last, partial block overlaps the one before it.
-  if (done != length) std::memcpy(to + length - 16, from + length - 16, 16);
 }
 
 /** Copies `length` bytes out of a scattered buffer, from byte `skip` on; the caller has checked that they are there. */

@@ -14,7 +14,6 @@ namespace usvhost {
 
 namespace {
 
-constexpr uint32_t kEthernetHeader = 14;
 using Header = PlainHeader;
 
 }  // namespace
@@ -68,13 +67,13 @@ uint32_t Forwarder::forward_from(PortRuntime& source, const QueueRuntime& from, 
   return count;
 }
 
-void Forwarder::add_to_group(PortRuntime& port, uint32_t frame) {
+Forwarder::Group& Forwarder::group_of(PortRuntime& port) {
   Group& group = groups_[port.index];
   if (group.count == 0) {
     group.port = &port;
     active_[active_count_++] = port.index;
   }
-  group.frames[group.count++] = static_cast<uint8_t>(frame);
+  return group;
 }
 
 void Forwarder::flood(PortRuntime& source, uint32_t frame) {
@@ -82,41 +81,57 @@ void Forwarder::flood(PortRuntime& source, uint32_t frame) {
   for (uint32_t port = 0, end = ports_.end(); port < end; port++) {
     PortRuntime* receiver = port == source.index ? nullptr : ports_.get(port);
     if (receiver == nullptr || receiver->network != source.network) continue;
-    add_to_group(*receiver, frame);
+    group_of(*receiver).add(frame);
     receivers++;
   }
   source.counters->add(receivers == 0 ? Counter::tx_drop_no_receiver : Counter::tx_flooded, 1);
 }
 
-/** Decides where each frame goes; addresses are read once, into locals, and never looked at again. */
+/** Whether the frame's own size, or what its header claims, ends it here; then it has been counted. */
+bool Forwarder::refuses(PortRuntime& source, uint32_t frame) {
+  if (offloads_.refused(frame)) return true;
+  uint32_t length = frames_[frame].length;
+  if (length >= kEthernetHeader && (length <= source.max_frame || offloads_.segmented(frame))) return false;
+  source.counters->add(length < kEthernetHeader ? Counter::tx_drop_short : Counter::tx_drop_oversize, 1);
+  return true;
+}
+
+/** Reads the addresses, wherever they lie, and keeps what was read. */
+void Forwarder::read_addresses(uint32_t index) {
+  Frame& frame = frames_[index];
+  uint8_t scattered[kEthernetHeader];
+  const uint8_t* start = frame.single.data;
+  if (offloads_.segmented(index)) {
+    start = offloads_.tcp(index).bytes;
+  } else if (frame.list != nullptr) {
+    gather(scattered, frame.list, 0, kEthernetHeader);
+    start = scattered;
+  }
+  frame.read_ethernet(start);
+  if (frame.list != nullptr) frame.own_list();
+}
+
+/** Decides where each frame goes; addresses are read once, and never looked at again in the sender's memory. */
 void Forwarder::classify(PortRuntime& source, uint32_t count, uint32_t now) {
   MacTable& macs = source.network->macs;
   MacAddress last_source = kMacMask + 1;
   MacAddress last_destination = kMacMask + 1;
   bool spoofed = false;
-  int port = MacTable::kNoPort;
+  Group* group = nullptr;  // of the last destination, when frames to it go to one port
+  const bool claims = source.leaves.any();
+  const uint32_t longest = source.max_frame - kEthernetHeader;
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < count; i++) {
-    const Frame& frame = frames_[i];
+    Frame& frame = frames_[i];
     bytes += frame.length;
-    if (frame.length < kEthernetHeader || frame.length > source.max_frame) [[unlikely]] {
-      if (!offloads_.refused(i) && !offloads_.segmented(i)) {
-        source.counters->add(frame.length < kEthernetHeader ? Counter::tx_drop_short : Counter::tx_drop_oversize, 1);
-        continue;
-      }
+    if (!claims && frame.list == nullptr && frame.length - kEthernetHeader <= longest) [[likely]] {
+      frame.read_ethernet(frame.single.data);
+    } else {
+      if (refuses(source, i)) continue;
+      read_addresses(i);
     }
-    if (offloads_.refused(i)) [[unlikely]]
-      continue;
-    uint8_t scattered[kEthernetHeader];
-    const uint8_t* start = frame.segments->data;
-    if (offloads_.segmented(i)) {
-      start = offloads_.tcp(i).bytes;
-    } else if (frame.segments->length < kEthernetHeader) [[unlikely]] {
-      gather(scattered, frame.segments, 0, kEthernetHeader);
-      start = scattered;
-    }
-    MacAddress destination = load_bytes_once(start) & kMacMask;
-    MacAddress origin = load_bytes_once(start + 6) & kMacMask;
+    MacAddress destination = frame.destination();
+    MacAddress origin = frame.origin();
     if (origin != last_source) {
       last_source = origin;
       // A group address is no valid source (IEEE 802.3, 3.2.3): it is forwarded but never learned.
@@ -126,24 +141,32 @@ void Forwarder::classify(PortRuntime& source, uint32_t count, uint32_t now) {
       source.counters->add(Counter::tx_drop_spoofed, 1);
       continue;
     }
-    if (destination != last_destination) {
+    if (destination != last_destination || group == nullptr) {
       last_destination = destination;
-      port = is_group(destination) ? MacTable::kNoPort : macs.lookup(destination, now);
+      group = find_group(source, destination, i, now);
+      if (group == nullptr) continue;
     }
-    if (port == MacTable::kNoPort) {
-      flood(source, i);
-    } else if (port == source.index) {
-      source.counters->add(Counter::tx_drop_same_port, 1);
-    } else if (PortRuntime* receiver = ports_.get(static_cast<uint32_t>(port));
-               receiver != nullptr && receiver->network == source.network) {
-      // Asked again: since the look-up the slot may have been given to a port of another network.
-      add_to_group(*receiver, i);
-    } else {
-      source.counters->add(Counter::tx_drop_down, 1);
-    }
+    group->add(i);
   }
   source.counters->add(Counter::tx_packets, count);
   source.counters->add(Counter::tx_bytes, bytes);
+}
+
+/** The group of the one port that a frame to `destination` goes to; null when it goes to none or was given to many. */
+Forwarder::Group* Forwarder::find_group(PortRuntime& source, MacAddress destination, uint32_t frame, uint32_t now) {
+  int port = is_group(destination) ? MacTable::kNoPort : source.network->macs.lookup(destination, now);
+  if (port == MacTable::kNoPort) {
+    flood(source, frame);
+  } else if (port == source.index) {
+    source.counters->add(Counter::tx_drop_same_port, 1);
+  } else if (PortRuntime* receiver = ports_.get(static_cast<uint32_t>(port));
+             receiver != nullptr && receiver->network == source.network) {
+    // Asked again: since the look-up the slot may have been given to a port of another network.
+    return &group_of(*receiver);
+  } else {
+    source.counters->add(Counter::tx_drop_down, 1);
+  }
+  return nullptr;
 }
 
 void Forwarder::deliver(const Group& group) {
@@ -167,7 +190,8 @@ void Forwarder::steer(PortRuntime& destination, const Group& group) {
     const Frame& frame = frames_[group.frames[i]];
     uint8_t start[kFlowBytes];
     uint32_t length = std::min(frame.length, kFlowBytes);
-    gather(start, frame.segments, 0, length);
+    BufferPiece own[2];
+    gather(start, frame.pieces(own), 0, length);
     uint32_t queue = flow_hash(start, length) % destination.receive_count;
     frames[queue][counts[queue]++] = group.frames[i];
   }
@@ -190,7 +214,8 @@ bool Forwarder::deliver_to(PortRuntime& destination, Queue& queue, const uint8_t
   Burst burst(queue, *destination.memory, scratch_, destination.mergeable);
   burst.reserve(count);
   Delivered delivered;
-  for (uint32_t i = 0; i < count; i++) {
+  if (!offloads_.any_claimed()) delivered.packets = burst.deliver_simple(frames_, frames, count, delivered.bytes);
+  for (uint32_t i = delivered.packets; i < count; i++) {
     uint32_t index = frames[i];
     const Frame& frame = frames_[index];
     if (offloads_.claimed(index)) {

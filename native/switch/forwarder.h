@@ -28,11 +28,15 @@ class Forwarder {
     PortRuntime* port = nullptr;
     uint8_t count = 0;
     uint8_t frames[kBurst];
+    void add(uint32_t frame) { frames[count++] = static_cast<uint8_t>(frame); }
   };
   template <class Queue>
   uint32_t forward_from(PortRuntime& source, const QueueRuntime& from, Queue& queue, uint32_t now);
   void classify(PortRuntime& source, uint32_t count, uint32_t now);
-  void add_to_group(PortRuntime& port, uint32_t frame);
+  bool refuses(PortRuntime& source, uint32_t frame);
+  void read_addresses(uint32_t index);
+  Group* find_group(PortRuntime& source, MacAddress destination, uint32_t frame, uint32_t now);
+  Group& group_of(PortRuntime& port);
   void flood(PortRuntime& source, uint32_t frame);
   void deliver(const Group& group);
   void deliver_one(PortRuntime& destination, const QueueRuntime& to, const uint8_t* frames, uint32_t count);

@@ -64,6 +64,7 @@ class OffloadBurst {
   }
 
   bool refused(uint32_t frame) const { return (refused_ >> frame & 1) != 0; }
+  bool any_claimed() const { return claimed_ != 0; }
   /** Whether something is still to be done on the frame; claim() then says what. */
   bool claimed(uint32_t frame) const { return (claimed_ >> frame & 1) != 0; }
   /** Whether it is to be segmented, so that its length is no single packet's and headers() of it are those of tcp(). */
@@ -82,7 +83,8 @@ class OffloadBurst {
       default: return refuse(source, Counter::tx_drop_bad_header);
     }
     if (!claim.segments()) return true;
-    if (!tcp_[i].parse(frame.segments, frame.length, claim)) return refuse(source, Counter::tx_drop_gso);
+    const BufferPiece* pieces = frame.list != nullptr ? frame.list : &frame.single;
+    if (!tcp_[i].parse(pieces, frame.length, claim)) return refuse(source, Counter::tx_drop_gso);
     // What is judged by the MTU is what will be on the wire: a segment.
     if (claim.segments() && uint32_t{claim.header_bytes} + claim.segment_bytes > source.max_frame) {
       return refuse(source, Counter::tx_drop_oversize);

@@ -36,13 +36,39 @@ class ReceiveBurst {
   void reserve(uint32_t wanted) {
     if (exhausted_) return;
     wanted = std::min(wanted, kMaxTargets - reserved_);
-    uint32_t found = queue_.look_ahead(&chains_[reserved_], wanted);
+    uint32_t at = reserved_;
+    uint32_t found = queue_.look_ahead(&chains_[at], wanted);
     exhausted_ = found < wanted;
-    for (; found != 0; found--, reserved_++) {
-      if (reserve_one(chains_[reserved_], targets_[reserved_])) continue;
+    for (uint32_t end = at + found; at < end; at++) {
+      if (reserve_one(chains_[at], targets_[at])) continue;
       exhausted_ = true;
-      return;
+      break;
     }
+    reserved_ = at;
+  }
+
+  /**
+   * The frames at `indices` from the first one on, for as long as each lies in one piece and fits one buffer of one piece; adds
+   * their bytes to `bytes`. Returns how many that were; what is left is for deliver().
+   */
+  uint32_t deliver_simple(const Frame* frames, const uint8_t* indices, uint32_t count, uint64_t& bytes) {
+    uint32_t taken = taken_;
+    count = std::min(count, reserved_ - taken);
+    uint64_t sum = 0;
+    uint32_t i = 0;
+    for (; i < count; i++, taken++) {
+      const Frame& frame = frames[indices[i]];
+      const Target& target = targets_[taken];
+      uint64_t whole = uint64_t{Header::kBytes} + frame.length;
+      if (frame.list != nullptr || target.piece_count != 0 || target.capacity < whole) [[unlikely]]
+        break;
+      write_simple(target.buffer, frame);
+      chains_[taken].written = static_cast<uint32_t>(whole);
+      sum += frame.length;
+    }
+    taken_ = taken;
+    bytes += sum;
+    return i;
   }
 
   enum class Result : uint8_t { kDelivered, kTooSmall, kNoBuffer };
@@ -57,11 +83,11 @@ class ReceiveBurst {
     uint64_t bytes = uint64_t{Header::kBytes} + frame.length;
     if (target.capacity < bytes) [[unlikely]]
       return mergeable_ ? deliver_merged(frame, bytes) : Result::kTooSmall;
-    if (target.piece_count == 0 && frame.segment_count == 1) [[likely]] {
-      Header::write(target.buffer);
-      copy_bytes(target.buffer + Header::kBytes, frame.segments->data, frame.length);
+    if (target.piece_count == 0 && frame.list == nullptr) {
+      write_simple(target.buffer, frame);
     } else {
-      GatherCursor from(frame.segments);
+      BufferPiece own[2];
+      GatherCursor from(frame.pieces(own));
       write_first(target, 1, from, frame.length);
     }
     chains_[taken_++].written = static_cast<uint32_t>(bytes);
@@ -136,6 +162,12 @@ class ReceiveBurst {
     return true;
   }
 
+  [[gnu::always_inline]] static void write_simple(uint8_t* buffer, const Frame& frame) {
+    Header::write(buffer);
+    copy_bytes(buffer + Header::kBytes, frame.single.data, frame.length);
+    frame.write_ethernet(buffer + Header::kBytes);
+  }
+
   /** In the middle of a burst of frames that take many buffers each: gives back those that are full. */
   void make_room() {
     complete();
@@ -192,7 +224,8 @@ class ReceiveBurst {
     if (taken_ > kBurst) make_room();
     uint32_t count;
     if (Result result = find_merged(bytes, count); result != Result::kDelivered) return result;
-    GatherCursor from(frame.segments);
+    BufferPiece own[2];
+    GatherCursor from(frame.pieces(own));
     uint32_t left = frame.length;
     for (uint32_t i = 0; i < count; i++) {
       const Target& target = targets_[taken_ + i];

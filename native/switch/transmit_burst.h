@@ -10,33 +10,19 @@
 
 namespace usvhost {
 
-/** Cuts the header off the front, wherever it is cut itself. `total` is at least its length. */
-inline void skip_header(Frame& frame, uint32_t skip) {
-  while (skip != 0) {
-    auto* piece = const_cast<BufferPiece*>(frame.segments);
-    uint32_t cut = std::min(skip, piece->length);
-    piece->data += cut;
-    piece->length -= cut;
-    skip -= cut;
-    if (piece->length == 0 && frame.segment_count > 1) {
-      frame.segments++;
-      frame.segment_count--;
-    }
-  }
-}
-
 /** The general case: any number of pieces, the header anywhere across them. False when there is no room or the chain is bad. */
 template <class Header, class Queue, class Headers>
 bool fetch_chain(Queue& queue, Chain& chain, const vring_desc& first, const RegionTable& memory, Scratch& scratch,
                  uint32_t index, Frame& frame, Headers& headers) {
   if (!scratch.has_room()) return false;
-  PieceList pieces{scratch.free()};
+  PieceList pieces{scratch.free() + 1};
   if (!queue.template walk<Direction::kReadable>(chain, first, memory, pieces)) return false;
-  scratch.take(pieces.count);
-  frame = {pieces.out, pieces.count, 0, {}};
+  scratch.take(pieces.count + 1);
+  frame.list = pieces.out;
+  frame.length = 0;
   if (pieces.total < Header::kBytes) return true;  // length 0: it is dropped and counted as too short
-  headers.gather(index, frame.segments);
-  skip_header(frame, Header::kBytes);
+  headers.gather(index, frame.list);
+  frame.cut_front(Header::kBytes);
   frame.length = static_cast<uint32_t>(std::min<uint64_t>(pieces.total - Header::kBytes, UINT32_MAX));
   return true;
 }
@@ -58,12 +44,12 @@ uint32_t fetch_burst(Queue& queue, const RegionTable& memory, Scratch& scratch, 
       uint8_t* data = memory.translate(descriptor.addr, descriptor.len);
       if (data != nullptr) [[likely]] {
         headers.load(i, data);
-        frame.single = {data + Header::kBytes, descriptor.len - Header::kBytes};
-        frame.segments = &frame.single;
-        frame.segment_count = 1;
-        frame.length = frame.single.length;
-        prefetch_read(frame.single.data);
-        if (headers.full(frame.length)) return i + 1;
+        uint32_t length = descriptor.len - Header::kBytes;
+        frame.list = nullptr;
+        frame.single = {data + Header::kBytes, length};
+        frame.length = length;
+        prefetch_read(data + Header::kBytes);
+        if (headers.full(length)) return i + 1;
         continue;
       }
     }

@@ -62,7 +62,7 @@ class SplitDeviceQueue {
         ahead_ = end_ = ahead;
         return i;
       }
-      chains[i] = {head, 1, 0};
+      chains[i] = Chain{head, 1, 0};
       ahead++;
       prefetch_read(&ring.desc[head]);
     }
