@@ -13,6 +13,7 @@ import type { CaseGroup, RunContext } from './case.ts';
 
 import { cni } from './cases/cni.ts';
 import { driverToVhost } from './cases/driver-to-vhost.ts';
+import { forwardLoop } from './cases/forward-loop.ts';
 import { handler } from './cases/handler.ts';
 import { idle } from './cases/idle.ts';
 import { manyPorts } from './cases/many-ports.ts';
@@ -25,7 +26,17 @@ import { plotOf } from './plot.ts';
 import { benchTable } from './report.ts';
 import { runCases } from './runner.ts';
 
-const groups: readonly CaseGroup[] = [driverToVhost, switchLoop, manyPorts, handler, idle, tcp, cni, pods];
+const groups: readonly CaseGroup[] = [
+  driverToVhost,
+  switchLoop,
+  manyPorts,
+  forwardLoop,
+  handler,
+  idle,
+  tcp,
+  cni,
+  pods,
+];
 /** A source with 256 MB, beside Open vSwitch, which takes more than the 1024 MB it begins with. */
 const hugepageBytes = (256 + 1536) * 2 ** 20;
 const interrupted = 130;

@@ -68,6 +68,7 @@ export const peers = {
     package: 'openvswitch-switch-dpdk',
     ...file('/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk'),
   },
+  valgrind: { package: 'valgrind', ...program('valgrind') },
   openssl: { package: 'openssl', ...program('openssl') },
   'qemu-system-x86_64': { package: 'qemu-system-x86', ...program('qemu-system-x86_64') },
   'a kernel for guests': {

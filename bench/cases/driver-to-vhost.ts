@@ -4,6 +4,7 @@
 // Frames are counted at the receiver. Ours into our own back-end is shown too, but there nothing is copied.
 
 import { join } from 'node:path';
+import type { DriverOffers } from '../../native/index.ts';
 import { privateDirectory } from '../../test/support/private-directory.ts';
 import { RunningDriver, RunningSwitch } from '../../test/support/running.ts';
 import { Testpmd } from '../../test/support/testpmd.ts';
@@ -14,6 +15,24 @@ import { withUndo } from '../undo.ts';
 const ringSize = 1024;
 const senderMac = '02:00:00:00:00:01';
 const receiverMac = '02:00:00:00:00:02';
+
+/** How both senders are asked to use their rings. */
+interface Rings {
+  readonly ring: 'split' | 'packed in-order';
+  readonly offers: Partial<DriverOffers>;
+  readonly devargs: readonly string[];
+  readonly vectorBits?: number;
+}
+/** Both as they are without arguments; for packed rings DPDK's is asked for its fastest path. */
+const ringKinds: readonly Rings[] = [
+  { ring: 'split', offers: {}, devargs: [] },
+  {
+    ring: 'packed in-order',
+    offers: { packed: true },
+    devargs: ['packed_vq=1', 'in_order=1', 'mrg_rxbuf=0', 'vectorized=1'],
+    vectorBits: 512,
+  },
+];
 
 type Undo = (step: () => void | Promise<void>) => void;
 
@@ -30,11 +49,16 @@ async function startReceiver(context: RunContext, path: string, undo: Undo): Pro
   return receiver;
 }
 
-function startOurSender(context: RunContext, path: string, size: number, undo: Undo): RunningDriver {
+function startOurSender(
+  context: RunContext,
+  path: string,
+  { size, offers }: { readonly size: number; readonly offers: Rings['offers'] },
+  undo: Undo,
+): RunningDriver {
   const traffic = { size, limit: 0, verify: false, running: true };
   const addresses = { sourceMac: senderMac, destinationMac: receiverMac };
   const engine = { kind: 'txonly', ...traffic, ...addresses } as const;
-  const driver = new RunningDriver({ path, queueSize: ringSize, engine, cpu: context.firstCpu });
+  const driver = new RunningDriver({ path, queueSize: ringSize, offers, engine, cpu: context.firstCpu });
   undo(() => driver.close());
   return driver;
 }
@@ -42,11 +66,12 @@ function startOurSender(context: RunContext, path: string, size: number, undo: U
 async function startTheirSender(
   context: RunContext,
   path: string,
-  size: number,
+  { size, devargs, vectorBits }: Omit<Rings, 'offers' | 'ring'> & { readonly size: number },
   undo: Undo,
 ): Promise<Testpmd> {
   const sender = await Testpmd.start({
-    ports: [{ kind: 'virtio-user', path, mac: senderMac, queueSize: ringSize }],
+    ports: [{ kind: 'virtio-user', path, mac: senderMac, queueSize: ringSize, devargs }],
+    ...(vectorBits === undefined ? {} : { vectorBits }),
     forward: 'txonly',
     cpu: context.firstCpu,
     hugepages: context.hugepages,
@@ -80,7 +105,7 @@ function intoVhost(
 }
 
 /** The switch with one port: frames are fetched, classified and completed, and no other port takes a copy. */
-function intoOwnBackEnd(size: number): Candidate {
+function intoOwnBackEnd(traffic: { readonly size: number; readonly offers: Rings['offers'] }): Candidate {
   return {
     name: 'own-back-end-without-copy',
     needs: [],
@@ -91,7 +116,7 @@ function intoOwnBackEnd(size: number): Candidate {
         undo(() => directory.remove());
         const backEnd = new RunningSwitch({ directory: directory.path, cpu: context.secondCpu });
         undo(() => backEnd.close());
-        const driver = startOurSender(context, backEnd.addPort('port'), size, undo);
+        const driver = startOurSender(context, backEnd.addPort('port'), traffic, undo);
         await driver.linkUp();
         const taken = (): number => backEnd.port('port').counters['tx_packets'] ?? 0;
         return { '': await megaframes(context, taken) };
@@ -99,23 +124,24 @@ function intoOwnBackEnd(size: number): Candidate {
   };
 }
 
-function caseOf(size: number): BenchCase {
+function caseOf(size: number, rings: Rings): BenchCase {
+  const traffic = { size, ...rings };
   const ours = intoVhost('usvhost', async (context, path, undo) => {
-    await startOurSender(context, path, size, undo).linkUp();
+    await startOurSender(context, path, traffic, undo).linkUp();
   });
   const theirs = intoVhost('testpmd-virtio-user', async (context, path, undo) => {
-    await startTheirSender(context, path, size, undo);
+    await startTheirSender(context, path, traffic, undo);
   });
   return {
     name: 'driver-to-vhost',
-    params: { size, ring: 'split', queueSize: ringSize },
+    params: { size, ring: rings.ring, queueSize: ringSize },
     metrics: [{ name: '', unit: 'Mpps', better: 'higher' }],
-    candidates: [ours, theirs, intoOwnBackEnd(size)],
+    candidates: [ours, theirs, intoOwnBackEnd(traffic)],
   };
 }
 
 export const driverToVhost: CaseGroup = {
   name: 'driver-to-vhost',
   about: "our driver beside DPDK's virtio-user, each sending to DPDK's vhost",
-  cases: [64, 1500].map(caseOf),
+  cases: ringKinds.flatMap((rings) => [64, 1500].map((size) => caseOf(size, rings))),
 };

@@ -10,7 +10,16 @@ import { needs } from '../support/need.ts';
 const project = new URL('../..', import.meta.url).pathname;
 
 /** Cases of a run without names, in their order. */
-const usual = ['driver-to-vhost', 'switch-loop', 'many-ports', 'handler', 'idle', 'tcp', 'cni'];
+const usual = [
+  'driver-to-vhost',
+  'switch-loop',
+  'many-ports',
+  'forward-loop',
+  'handler',
+  'idle',
+  'tcp',
+  'cni',
+];
 
 function bench(...args: readonly string[]): { readonly lines: string[]; readonly stderr: string } {
   const { status, stdout, stderr } = spawnSync('npm', ['run', '--silent', 'bench', '--', ...args], {
@@ -35,6 +44,7 @@ needs(
   'unshare',
   'nsenter',
   'host-local',
+  'valgrind',
 )(
   'a run of all cases ends with a document of the schema',
   () => {

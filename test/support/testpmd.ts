@@ -64,6 +64,8 @@ export interface TestpmdOptions {
   readonly buffers?: number;
   /** Bytes that one buffer takes; longer frames lie in chains of them. Default: as large as any frame. */
   readonly bufferBytes?: number;
+  /** How wide vectors may be, in bits; DPDK's vectorized path of packed rings wants 512. Default: DPDK's 256. */
+  readonly vectorBits?: number;
   /** Further arguments of the application, `--rxq=8`. */
   readonly arguments?: readonly string[];
 }
@@ -111,6 +113,7 @@ function testpmdCommand(options: TestpmdOptions, prefix: string): string[] {
     'dpdk-testpmd',
     ...[`--lcores=${lcores}`, '--no-pci', '--no-telemetry', '-m', String(memoryMegabytes)],
     ...memory,
+    ...(options.vectorBits === undefined ? [] : [`--force-max-simd-bitwidth=${options.vectorBits}`]),
     ...options.ports.map((port, index) => `--vdev=${deviceArguments(port, index)}`),
     '--',
     ...['-i', '--nb-cores=1', `--txd=${ringSize}`, `--rxd=${ringSize}`, `--forward-mode=${options.forward}`],
