@@ -161,6 +161,7 @@ export function nativeOptions(config: DataplaneConfig): DataplaneOptions {
     buffers: config.buffers,
     cpu: config.cpu,
     idleMicros: config.idleMicros,
+    pollMode: config.pollMode,
     backoffMinMillis: config.backoffMinMillis,
     backoffMaxMillis: config.backoffMaxMillis,
     handshakeMillis: config.handshakeMillis,

@@ -19,6 +19,7 @@ function dataplane(path: string, engine: ConstructorParameters<typeof NativeData
       buffers: 0,
       cpu: -1,
       idleMicros: 50,
+      pollMode: 'adaptive',
       backoffMinMillis: 5,
       backoffMaxMillis: 100,
       handshakeMillis: 5000,

@@ -7,6 +7,9 @@
 import { createRequire } from 'node:module';
 import { isErrorCode, UsvhostError, usvFailure } from '../lib/errors.ts';
 
+/** What data threads do when nothing is to be done: poll on, poll for idleMicros and sleep, or sleep at once. */
+export type PollMode = 'poll' | 'adaptive' | 'interrupt';
+
 export interface SwitchOptions {
   readonly cpus: readonly number[];
   readonly statsFile: string;
@@ -14,6 +17,7 @@ export interface SwitchOptions {
   readonly macTableSize: number;
   readonly macAgeSeconds: number;
   readonly idleMicros: number;
+  readonly pollMode: PollMode;
   readonly handshakeMillis: number;
 }
 
@@ -134,6 +138,7 @@ export interface DataplaneOptions {
   /** CPU of the data thread; -1: not pinned. */
   readonly cpu: number;
   readonly idleMicros: number;
+  readonly pollMode: PollMode;
   readonly backoffMinMillis: number;
   readonly backoffMaxMillis: number;
   readonly handshakeMillis: number;

@@ -114,6 +114,7 @@ function nativeOptions(config: SwitchConfig, paths: HostPaths): SwitchOptions {
     macTableSize: config.macTableSize,
     macAgeSeconds: config.macAgeSeconds,
     idleMicros: config.idleMicros,
+    pollMode: config.pollMode,
     handshakeMillis: config.handshakeMillis,
   };
 }

@@ -3,7 +3,7 @@
 // Configuration of `usvhost dataplane`: types, validation, documentation and chart values all follow from this schema.
 
 import * as z from 'zod/mini';
-import { absolutePath, integerField } from './fields.ts';
+import { absolutePath, integerField, pollModeField } from './fields.ts';
 
 const mac = z
   .string()
@@ -77,7 +77,8 @@ export const dataplaneConfigSchema = z.strictObject({
     .check(z.describe('where rings and buffers live: memfd, shm[:DIR], hugetlbfs:DIR or file:PATH')),
   buffers: integerField(0, 1_048_576, 0, 'packet buffers; 0: as many as the rings need'),
   cpu: integerField(-1, 65_535, -1, 'CPU of the data thread; -1: not pinned'),
-  idleMicros: integerField(0, 1_000_000, 50, 'microseconds of polling before sleep'),
+  pollMode: pollModeField,
+  idleMicros: integerField(0, 1_000_000, 50, 'microseconds of polling without work before sleep'),
   backoffMinMillis: integerField(1, 60_000, 5, 'first delay before connecting again'),
   backoffMaxMillis: integerField(1, 60_000, 500, 'largest delay before connecting again'),
   handshakeMillis: integerField(10, 600_000, 5000, 'milliseconds that the back-end may take for an answer'),

@@ -14,6 +14,15 @@ export const rootField = z
   ._default(absolutePath, '/')
   .check(z.describe('directory under which all host paths hang'));
 
+/** What the data threads of a process do when nothing is to be done; `idleMicros` stands beside it. */
+export const pollModeField = z
+  ._default(z.enum(['poll', 'adaptive', 'interrupt']), 'adaptive')
+  .check(
+    z.describe(
+      'what a data thread does without work: `poll` goes on polling and keeps a CPU busy, `adaptive` sleeps after idleMicros, `interrupt` sleeps at once',
+    ),
+  );
+
 /** An integer with both limits, a default and its meaning. */
 export function integerField(minimum: number, maximum: number, initial: number, meaning: string) {
   return z

@@ -63,6 +63,7 @@ DataplaneOptions read_options(const Napi::Object& from) {
   options.buffers = u32(from, "buffers");
   options.cpu = static_cast<int>(number(from, "cpu"));
   options.idle_micros = u32(from, "idleMicros");
+  options.poll_mode = poll_mode(from, "pollMode");
   options.connector = {u32(from, "backoffMinMillis"), u32(from, "backoffMaxMillis"), u32(from, "handshakeMillis")};
   return options;
 }

@@ -40,6 +40,7 @@ SwitchOptions read_options(const Napi::Object& from) {
   options.mac_table_size = static_cast<uint32_t>(number(from, "macTableSize"));
   options.mac_age_seconds = static_cast<uint32_t>(number(from, "macAgeSeconds"));
   options.idle_micros = static_cast<uint32_t>(number(from, "idleMicros"));
+  options.poll_mode = poll_mode(from, "pollMode");
   options.handshake_millis = static_cast<uint32_t>(number(from, "handshakeMillis"));
   return options;
 }

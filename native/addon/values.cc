@@ -34,6 +34,16 @@ std::string text(const Napi::Object& from, const char* key) {
   return value.IsString() ? value.As<Napi::String>().Utf8Value() : std::string();
 }
 
+PollMode poll_mode(const Napi::Object& from, const char* key) {
+  std::string mode = text(from, key);
+  if (mode == "poll") return PollMode::kPoll;
+  if (mode == "interrupt") return PollMode::kInterrupt;
+  if (mode != "adaptive" && !from.Env().IsExceptionPending()) {
+    throw_status(from.Env(), failure("USV_INTERNAL", "expected a poll mode for native option %s", key));
+  }
+  return PollMode::kAdaptive;
+}
+
 bool has(const Napi::Object& from, const char* key) {
   Napi::Value value = from.Get(key);
   return !value.IsUndefined() && !value.IsNull();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/poll_thread.h"
 #include "base/status.h"
 #include "engines/engine.h"
 
@@ -24,6 +25,8 @@ void throw_status(Napi::Env env, const Status& status);
 double number(const Napi::Object& from, const char* key);
 bool boolean(const Napi::Object& from, const char* key);
 std::string text(const Napi::Object& from, const char* key);
+/** Of `poll`, `adaptive` and `interrupt`. */
+PollMode poll_mode(const Napi::Object& from, const char* key);
 bool has(const Napi::Object& from, const char* key);
 Napi::Object object(const Napi::Object& from, const char* key);
 std::vector<Napi::Object> objects(const Napi::Object& from, const char* key);

@@ -73,10 +73,14 @@ void PollThread::run(PollWork& work) {
       idle_passes = 0;
       continue;
     }
+    if (options_.mode == PollMode::kInterrupt) {
+      sleep(work);
+      continue;
+    }
     if (idle_passes++ == 0) idle_since = monotonic_nanos();
     cpu_relax();
     if (idle_passes % kPassesPerYield == 0) sched_yield();
-    if (idle_passes % kPassesPerClock != 0) continue;
+    if (options_.mode == PollMode::kPoll || idle_passes % kPassesPerClock != 0) continue;
     if (monotonic_nanos() - idle_since < options_.idle_micros * 1000ull) continue;
     idle_passes = 0;
     sleep(work);

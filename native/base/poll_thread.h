@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop of every data thread: poll while there is work, sleep when there is none, never lose a wake-up.
+// The loop of every data thread: poll while there is work, sleep when there is none and the mode says so, never lose a wake-up.
 // The order is the whole point: poll, arm notifications, fence, check again, wait (see docs/architecture.md).
 #pragma once
 
@@ -29,10 +29,18 @@ class PollWork {
   virtual int max_sleep_millis() { return -1; }
 };
 
+/** What a data thread does when nothing is to be done. */
+enum class PollMode : uint8_t {
+  kAdaptive,   // polls for a while, then sleeps
+  kPoll,       // polls for ever; peers are never asked to notify
+  kInterrupt,  // sleeps after the first pass without work
+};
+
 struct PollThreadOptions {
   int cpu = -1;               // -1: not pinned
-  uint32_t idle_micros = 50;  // polled without work for so long: sleep
+  uint32_t idle_micros = 50;  // kAdaptive: polled without work for so long: sleep
   const char* name = "usvhost-data";
+  PollMode mode = PollMode::kAdaptive;
 };
 
 class PollThread {

@@ -51,7 +51,8 @@ Status Dataplane::start() {
     if (Status status = ports_.back()->open(); !status.ok()) return status;
   }
   if (Status status = make_engine(); !status.ok()) return status;
-  thread_ = std::make_unique<PollThread>(PollThreadOptions{options_.cpu, options_.idle_micros, "usvhost-data"});
+  PollThreadOptions thread{options_.cpu, options_.idle_micros, "usvhost-data", options_.poll_mode};
+  thread_ = std::make_unique<PollThread>(thread);
   if (Status status = thread_->start(*this); !status.ok()) return status;
   for (auto& port : ports_) {
     if (Status status = port->watch(*thread_); !status.ok()) return status;

@@ -27,6 +27,7 @@ struct DataplaneOptions {
   uint32_t buffers = 0;    // 0: enough for all rings and the bursts in flight
   int cpu = -1;
   uint32_t idle_micros = 50;
+  PollMode poll_mode = PollMode::kAdaptive;
   ConnectorOptions connector;
 };
 
@@ -53,6 +54,8 @@ class Dataplane final : private PollWork {
     thread_->wake();
   }
   DataplaneReport report() const;
+  /** How often the data thread went to sleep. */
+  uint64_t sleeps() const { return thread_->sleeps(); }
 
  private:
   uint32_t poll() override;

@@ -51,7 +51,7 @@ Status Switch::start() {
   }
   std::vector<int> cpus = options_.cpus.empty() ? std::vector<int>{-1} : options_.cpus;
   for (uint32_t i = 0; i < cpus.size(); i++) {
-    PollThreadOptions thread{cpus[i], options_.idle_micros, "usvhost-switch"};
+    PollThreadOptions thread{cpus[i], options_.idle_micros, "usvhost-switch", options_.poll_mode};
     threads_.push_back(std::make_unique<DataThread>(table_, i, static_cast<uint32_t>(cpus.size()), thread,
                                                     [this] { wake_control(); }));
   }

@@ -22,6 +22,7 @@ struct SwitchOptions {
   uint32_t mac_table_size = 4096;  // of each network
   uint32_t mac_age_seconds = 300;
   uint32_t idle_micros = 50;
+  PollMode poll_mode = PollMode::kAdaptive;
   uint32_t handshake_millis = 5000;
 };
 

@@ -26,6 +26,7 @@ beforeEach(() => {
       macTableSize: 64,
       macAgeSeconds: 300,
       idleMicros: 50,
+      pollMode: 'adaptive',
       handshakeMillis: 5000,
     },
     () => undefined,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PollThread: it sleeps when nothing is to be done, and no event that arrives at any moment is slept over.
+// PollThread: it sleeps when nothing is to be done and its mode lets it, and no event that arrives at any moment is slept over.
 #include "base/poll_thread.h"
 
 #include <fcntl.h>
@@ -25,6 +25,7 @@ class CountingWork final : public PollWork {
     return static_cast<uint32_t>(now - before);
   }
   void arm() override {
+    arms.fetch_add(1, std::memory_order_relaxed);
     armed.store(true, std::memory_order_relaxed);
     full_fence();
   }
@@ -32,7 +33,7 @@ class CountingWork final : public PollWork {
   void disarm() override { armed.store(false, std::memory_order_relaxed); }
   int max_sleep_millis() override { return max_sleep; }
 
-  std::atomic<uint64_t> produced{0}, consumed{0}, polls{0};
+  std::atomic<uint64_t> produced{0}, consumed{0}, polls{0}, arms{0};
   std::atomic<bool> armed{false};
   int max_sleep = -1;
 };
@@ -118,10 +119,44 @@ TEST_CASE("more than one batch of ready descriptors wakes the thread, and unwatc
   CHECK(work.polls == polls);
 }
 
+TEST_CASE("poll: it never sleeps and never asks to be notified, and it stops") {
+  CountingWork work;
+  PollThread thread({-1, 0, "test", PollMode::kPoll});
+  REQUIRE(thread.start(work).ok());
+  for (uint64_t event = 1; event <= 100; event++) {
+    uint64_t polls = work.polls;
+    REQUIRE(eventually([&] { return work.polls > polls + 100; }));
+    work.produced = event;
+    CHECK(eventually([&] { return work.consumed == event; }));
+  }
+  CHECK(thread.sleeps() == 0);
+  CHECK(work.arms == 0);
+  thread.wake();
+  thread.stop();
+  CHECK(thread.sleeps() == 0);
+}
+
+TEST_CASE("interrupt: it sleeps after one pass without work") {
+  CountingWork work;
+  PollThread thread({-1, 1'000'000, "test", PollMode::kInterrupt});
+  REQUIRE(thread.start(work).ok());
+  for (uint64_t round = 1; round <= 20; round++) {
+    CAPTURE(round);
+    REQUIRE(eventually([&] { return thread.sleeps() == round; }));
+    // Each but the first began with an event, which took a pass of its own.
+    CHECK(work.polls == 2 * round - 1);
+    work.produced++;
+    thread.wake();
+  }
+}
+
 TEST_CASE("no wake-up is lost in many single events at random moments") {
   constexpr int kEvents = kSanitized ? 10000 : 100000;
   CountingWork work;
-  PollThread thread({-1, 1, "test"});
+  PollMode mode = PollMode::kAdaptive;
+  SUBCASE("adaptive") {}
+  SUBCASE("interrupt") { mode = PollMode::kInterrupt; }
+  PollThread thread({-1, 1, "test", mode});
   REQUIRE(thread.start(work).ok());
   std::mt19937 random(20261124);
   int lost = 0;

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Both sides of a ring sleep between single buffers, at random times around the moment at which the other one looks whether it
-// has to notify, and nobody is left asleep: for each kind of ring and each way to suppress notifications.
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
+// has to notify, and nobody is left asleep: for each kind of ring and each way to suppress notifications. A million buffers in all.
 #include <random>
 #include <thread>
 
@@ -12,6 +8,7 @@
 #include "test/raw_packed_ring.h"
 #include "test/raw_ring.h"
 #include "test/support.h"
+#include "test/virtio/bell.h"
 #include "virtio/packed_device.h"
 #include "virtio/split_device.h"
 
@@ -19,19 +16,7 @@ namespace usvhost::test {
 namespace {
 
 constexpr uint16_t kSize = 64;
-constexpr uint32_t kBuffers = kSanitized ? 10'000 : 100'000;
-
-bool wait_for(const Fd& event) {
-  // The watchdog: whoever waits for so long was forgotten.
-  pollfd ready{event.get(), POLLIN, 0};
-  if (poll(&ready, 1, 10'000) != 1) return false;
-  uint64_t value;
-  return read(event.get(), &value, sizeof value) == sizeof value;
-}
-void signal_to(const Fd& event) {
-  uint64_t one = 1;
-  [[maybe_unused]] ssize_t written = write(event.get(), &one, sizeof one);
-}
+constexpr uint32_t kBuffers = kSanitized ? 10'000 : 250'000;
 
 /** A driver with one buffer at a time: offer(), kick_wanted(), arm() for a call, done(). One mapping, so that TSan sees both sides. */
 template <class Suppression>
@@ -93,9 +78,8 @@ void nobody_is_left_asleep() {
   typename Driver::Device queue;
   driver.attach(queue);
   queue.refuse_kicks();
-  Fd kick(eventfd(0, EFD_CLOEXEC)), call(eventfd(0, EFD_CLOEXEC));
+  Bell kick, call;
   std::atomic<bool> stop{false}, lost{false};
-  uint64_t sleeps = 0;
   std::thread device([&] {
     std::mt19937 random(1);
     for (uint32_t done = 0; done < kBuffers && !stop;) {
@@ -105,8 +89,7 @@ void nobody_is_left_asleep() {
         queue.want_kicks();
         full_fence();
         if (!queue.pending()) {
-          sleeps++;
-          if (!wait_for(kick)) lost = stop = true;
+          if (!kick.wait(done, stop)) lost = stop = true;
         }
         queue.refuse_kicks();
         continue;
@@ -116,30 +99,36 @@ void nobody_is_left_asleep() {
       queue.begin();
       uint32_t count = queue.look_ahead(chains, kSize), taken = 0;
       while (taken < count && queue.take(chains[taken], first)) taken++;
+      kick.seen();
+      call.published();
       queue.complete(chains, taken);
       done += taken;
-      if (queue.call_wanted()) signal_to(call);
+      call.decide(queue.call_wanted());
     }
   });
   std::mt19937 random(2);
   for (uint32_t sent = 0; sent < kBuffers && !stop; sent++) {
     for (auto pause = static_cast<uint32_t>(random() % 60); pause != 0; pause--) cpu_relax();
+    kick.published();
     driver.offer();
     full_fence();
-    if (driver.kick_wanted()) signal_to(kick);
+    kick.decide(driver.kick_wanted());
     if (random() % 2 == 0) {
       for (int spin = 0; spin < 200 && !driver.done(); spin++) cpu_relax();
     }
     while (!driver.done() && !stop) {
       driver.arm();
       full_fence();
-      if (!driver.done() && !wait_for(call)) lost = stop = true;
+      if (!driver.done() && !call.wait(sent, stop)) lost = stop = true;
     }
+    call.seen();
   }
-  if (stop) signal_to(kick);
   device.join();
   CHECK_FALSE(lost);
-  CHECK(sleeps != 0);
+  CHECK(kick.waits().count() != 0);
+  CHECK(call.waits().count() != 0);
+  MESSAGE("the device slept: ", kick.waits().describe());
+  MESSAGE("the driver slept: ", call.waits().describe());
 }
 
 TEST_CASE("single buffers at random times: nobody sleeps through one") {

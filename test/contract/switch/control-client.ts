@@ -37,6 +37,7 @@ export function startTestSwitch(
     macTableSize: 64,
     macAgeSeconds: 300,
     idleMicros: 50,
+    pollMode: 'adaptive' as const,
     handshakeMillis: 5000,
   };
   return startSwitch(config, { log: pino({ level: 'silent' }), createNative });

@@ -27,6 +27,7 @@ beforeEach(() => {
     macTableSize: 16,
     macAgeSeconds: 300,
     idleMicros: 50,
+    pollMode: 'adaptive' as const,
     handshakeMillis: 5000,
   };
   native = new FakeNativeSwitch(options, () => {});
