@@ -84,6 +84,7 @@ std::vector<Metric> Ping::report() const {
   if (!sorted.empty()) {
     metrics.push_back({"rtt_min_us", sorted.front()});
     metrics.push_back({"rtt_p50_us", sorted[(sorted.size() - 1) / 2]});
+    metrics.push_back({"rtt_p99_us", sorted[(sorted.size() - 1) * 99 / 100]});
     metrics.push_back({"rtt_max_us", sorted.back()});
   }
   return metrics;
