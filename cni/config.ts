@@ -93,7 +93,7 @@ const schema = z.strictObject({
     .describe('Interface to make when it is not CNI_IFNAME, as behind another plugin in a list.'),
   mac: mac.optional().describe('MAC of the pod side; default derived from container and interface.'),
   mtu: z.int().min(68).max(9702).default(1500).describe('Largest layer 3 packet in bytes.'),
-  queues: z.int().min(1).max(1).default(1).describe('Queue pairs.'),
+  queues: z.int().min(1).max(8).default(1).describe('Queue pairs.'),
   queueSize: z
     .int()
     .min(16)

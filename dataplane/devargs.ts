@@ -14,6 +14,8 @@ export interface PortArguments {
   readonly path: string;
   /** Entries of each ring; undefined: not given. */
   readonly queueSize: number | undefined;
+  /** Queue pairs; undefined: not given. */
+  readonly queues: number | undefined;
   readonly mac: string | undefined;
   /** Whether we listen at the path; undefined: not given. */
   readonly server: boolean | undefined;
@@ -24,6 +26,7 @@ export interface PortArguments {
 interface MutableArguments {
   path?: string;
   queueSize?: number;
+  queues?: number;
   mac?: string;
   server?: boolean;
   readonly offers: { -readonly [Offer in keyof DriverOffers]?: boolean };
@@ -54,8 +57,13 @@ function checkQueueSize({ queueSize: size, offers }: MutableArguments, key: stri
   throw usvError('USV_DEVARG', { what: `${key}=`, expected, got: JSON.stringify(String(size)) });
 }
 
-const onlyOnePair: Apply = (_, value, key) => {
-  integer(value, key, '1 (one queue pair)', (n) => n === 1);
+/** Queue pairs that the driver can have. */
+export const mostQueues = 8;
+
+/** The RFC names receive and transmit queues, which come in pairs (virtio 1.2, 5.1.2). */
+const queuePairs: Apply = (into, value, key) => {
+  const expected = `1 to ${mostQueues}, rx and tx alike`;
+  into.queues = integer(value, key, expected, (n) => n >= 1 && n <= mostQueues && n === (into.queues ?? n));
 };
 
 function notImplemented(what: string): Apply {
@@ -105,8 +113,8 @@ const rfcKeys: Readonly<Record<string, Apply>> = {
   path,
   mac,
   queue_num: queueSize,
-  rx: onlyOnePair,
-  tx: onlyOnePair,
+  rx: queuePairs,
+  tx: queuePairs,
   cq: notImplemented('no control queue'),
 };
 
@@ -115,7 +123,7 @@ const dpdkKeys: Readonly<Record<string, Apply>> = {
   path,
   mac,
   queue_size: queueSize,
-  queues: onlyOnePair,
+  queues: queuePairs,
   cq: notImplemented('no control queue'),
   server,
   packed_vq: offer('packed'),
@@ -175,6 +183,6 @@ export function parseDevargs(text: string): PortArguments {
     });
   }
   checkQueueSize(found, driver.sizeKey);
-  const { path: place, queueSize: size, mac: address, server: listens, offers } = found;
-  return { name, path: place, queueSize: size, mac: address, server: listens, offers };
+  const { path: place, queueSize: size, queues, mac: address, server: listens, offers } = found;
+  return { name, path: place, queueSize: size, queues, mac: address, server: listens, offers };
 }

@@ -12,7 +12,7 @@ import {
   type EngineOptions,
   usualOffers,
 } from '../native/index.ts';
-import { largestQueue, parseDevargs } from './devargs.ts';
+import { largestQueue, mostQueues, parseDevargs } from './devargs.ts';
 import type { HandlerPort } from './packet-api.ts';
 import { findPort, type PortPlace } from './port-directory.ts';
 
@@ -23,6 +23,7 @@ const firstLocal = '02:00:00:00:00:01';
 interface FoundPort extends PortPlace {
   readonly name: string;
   readonly queueSize: number;
+  readonly queuePairs: number;
   readonly mac: string | undefined;
   readonly server: boolean;
   readonly offers: DriverOffers;
@@ -96,10 +97,28 @@ function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions 
         kind: 'tap',
         device: checkIfname(required(config.tap ?? port.contract?.ifname, 'tap', '--tap or a port.json')),
         node: config.tunDevice,
-        multiQueue: false,
+        multiQueue: hasQueues(config, port),
         offloads: config.offloads,
       };
   }
+}
+
+/** Whether the tap has been made with several queues: the node does it where port.json says so. */
+function hasQueues(config: DataplaneConfig, { contract, queuePairs }: FoundPort): boolean {
+  return (config.tap === undefined && contract !== undefined ? contract.queues : queuePairs) > 1;
+}
+
+/** Engines that hold a conversation in one place take one pair, whatever the node wishes. */
+const onePairEngines: readonly DataplaneConfig['engine'][] = ['ping', 'handler'];
+
+function pairs(config: DataplaneConfig, asked: number | undefined, wish: number | undefined): number {
+  if (!onePairEngines.includes(config.engine)) return asked ?? Math.min(wish ?? 1, mostQueues);
+  if (asked === undefined || asked === 1) return 1;
+  throw usvError('USV_DEVARG', {
+    what: 'the queue pairs of a port',
+    expected: `1 with engine ${config.engine}`,
+    got: String(asked),
+  });
 }
 
 function memoryOptions(memory: string): DataplaneOptions['memory'] {
@@ -121,13 +140,14 @@ export function handlerPorts(config: DataplaneConfig): HandlerPort[] {
 
 function findPorts(config: DataplaneConfig): FoundPort[] {
   return config.port.map((text): FoundPort => {
-    const { name, path, queueSize, mac, server, offers } = parseDevargs(text);
+    const { name, path, queueSize, queues, mac, server, offers } = parseDevargs(text);
     const place = findPort(path);
     return {
       ...place,
       name,
       // The node's word is a wish: who has the rings decides how large they are.
       queueSize: queueSize ?? Math.min(place.contract?.queueSize ?? defaultQueueSize, largestQueue),
+      queuePairs: pairs(config, queues, place.contract?.queues),
       mac: mac ?? place.contract?.mac,
       server: server ?? place.contract?.podRole === 'server',
       offers: { ...defaultOffers(config, place.contract), ...offers },
@@ -148,18 +168,26 @@ export function nativeOptions(config: DataplaneConfig): DataplaneOptions {
       got: `${first.name} twice`,
     });
   }
+  if (second !== undefined && first.queuePairs !== second.queuePairs) {
+    throw usvError('USV_DEVARG', {
+      what: 'two ports',
+      expected: 'the same number of queue pairs',
+      got: `${first.queuePairs} and ${second.queuePairs}`,
+    });
+  }
   return {
-    ports: ports.map(({ name, socketPath: path, queueSize, server, offers }) => ({
+    ports: ports.map(({ name, socketPath: path, queueSize, queuePairs, server, offers }) => ({
       name,
       path,
       queueSize,
+      queuePairs,
       server,
       offers,
     })),
     engine: engineOptions(config, first),
     memory: memoryOptions(config.memory),
     buffers: config.buffers,
-    cpu: config.cpu,
+    cpus: config.cpus,
     idleMicros: config.idleMicros,
     pollMode: config.pollMode,
     backoffMinMillis: config.backoffMinMillis,

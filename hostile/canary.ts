@@ -13,11 +13,11 @@ const intervalMillis = 6;
 function dataplane(path: string, engine: ConstructorParameters<typeof NativeDataplane>[0]['engine']) {
   return new NativeDataplane(
     {
-      ports: [{ name: 'canary', path, queueSize: 256, server: false, offers: usualOffers }],
+      ports: [{ name: 'canary', path, queueSize: 256, queuePairs: 1, server: false, offers: usualOffers }],
       engine,
       memory: { kind: 'memfd', place: '' },
       buffers: 0,
-      cpu: -1,
+      cpus: [],
       idleMicros: 50,
       pollMode: 'adaptive',
       backoffMinMillis: 5,

@@ -61,6 +61,8 @@ export interface DriverPortOptions {
   /** The back-end's socket, or the one we make. */
   readonly path: string;
   readonly queueSize: number;
+  /** 1 to 8, the same for two ports; a back-end may have fewer. */
+  readonly queuePairs: number;
   /** We listen at the path and the back-end connects. */
   readonly server: boolean;
   readonly offers: DriverOffers;
@@ -123,6 +125,7 @@ export type EngineOptions =
       readonly kind: 'tap';
       readonly device: string;
       readonly node: string;
+      /** Whether the tap was made with several queues. */
       readonly multiQueue: boolean;
       /** Checksums and segmentation are offered to the back-end, and asked of the kernel once it has agreed. */
       readonly offloads: boolean;
@@ -135,8 +138,8 @@ export interface DataplaneOptions {
   readonly memory: { readonly kind: 'memfd' | 'shm' | 'hugetlbfs' | 'file'; readonly place: string };
   /** Packet buffers; 0: as many as the rings need. */
   readonly buffers: number;
-  /** CPU of the data thread; -1: not pinned. */
-  readonly cpu: number;
+  /** CPUs of the data threads, one thread each; empty: a thread for each queue pair, not pinned. */
+  readonly cpus: readonly number[];
   readonly idleMicros: number;
   readonly pollMode: PollMode;
   readonly backoffMinMillis: number;
@@ -150,6 +153,10 @@ export interface LinkEvent {
   /** Empty when up, else `CODE: text`. */
   readonly reason: string;
   readonly features: bigint;
+  /** Negotiated; 0 when down. */
+  readonly queuePairs: number;
+  /** Largest payload of a frame by the back-end's word; 0 when it said nothing, or down. */
+  readonly mtu: number;
 }
 
 export interface DataplaneReport {
@@ -188,6 +195,7 @@ interface AddonDataplane {
   report(): DataplaneReport;
   exchange(): number;
   setRunning(running: boolean): void;
+  setQueuePairs(pairs: number): void;
   close(): void;
 }
 
@@ -327,6 +335,14 @@ export class NativeDataplane {
   /** Starts or stops the sending of an engine that makes traffic of its own. */
   setRunning(running: boolean): void {
     this.#native.setRunning(running);
+  }
+
+  /**
+   * Has the first `pairs` queue pairs of each port carry frames and the others rest, at least one and at most what the
+   * link has. At any time; it holds for later links too.
+   */
+  setQueuePairs(pairs: number): void {
+    this.#native.setQueuePairs(pairs);
   }
 
   /** Ends all threads and connections. Idempotent. */

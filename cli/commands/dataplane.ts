@@ -4,6 +4,7 @@
 // before the command is chosen, so that --help needs no compiler.
 
 import type { Command } from 'commander';
+import { parseCpus } from '../cpus.ts';
 import { stopSignal } from '../stop-signal.ts';
 
 const examples = `
@@ -16,6 +17,8 @@ Examples:
                       feeds the tap device net1 of the pod (engine tap, name from port.json)
   usvhost dataplane --port … --engine l2fwd
                       sends every frame back with its addresses swapped
+  usvhost dataplane --port net_virtio_user0,path=/var/run/usvhost/net1,queues=4 --cpus 2,3
+                      four queue pairs, served by two threads on CPUs 2 and 3
   usvhost dataplane --port A… --port B… --engine l2fwd --rewrite --mac 02:… --peer-mac 02:…
                       forwards between two ports and rewrites the addresses
   usvhost dataplane --port … --engine txonly --size 64 --seconds 3 --peer-mac 02:00:00:00:00:02
@@ -75,7 +78,11 @@ export function register(program: Command): void {
       parseNumber,
     )
     .option('--memory <kind>', 'memfd, shm[:DIR], hugetlbfs:DIR or file:PATH (default: memfd)')
-    .option('--cpu <n>', 'CPU of the data thread', parseNumber)
+    .option(
+      '--cpus <list>',
+      'CPUs of the data threads, one thread each (default: an unpinned thread for each queue pair)',
+      parseCpus,
+    )
     .option('--report-millis <n>', 'milliseconds between reports', parseNumber)
     .option('--ready-socket <name>', 'socket, a path or @name, that answers when all links are up')
     .option('--config <file>', 'JSON file with the fields of the configuration')

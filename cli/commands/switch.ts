@@ -5,6 +5,7 @@
 
 import type { Command } from 'commander';
 import { usvError } from '../../lib/errors.ts';
+import { parseCpus } from '../cpus.ts';
 import { stopSignal } from '../stop-signal.ts';
 
 const examples = `
@@ -17,19 +18,6 @@ Examples:
 The switch is ready when <root>/run/usvhost/switch.sock exists. SIGTERM and SIGINT stop it: pods keep their port
 directories and connect again when a switch is back. Every field of the configuration can also be set in the
 environment, for example USVHOST_SWITCH_MAX_PORTS=512.`;
-
-/** `1,3` as [1, 3]. Throws USV_USAGE. */
-export function parseCpus(text: string): number[] {
-  const cpus = text.split(',').map((part) => (/^\d{1,6}$/.test(part) ? Number(part) : Number.NaN));
-  if (cpus.some(Number.isNaN) || new Set(cpus).size !== cpus.length) {
-    throw usvError('USV_USAGE', {
-      what: '--cpus',
-      expected: 'different CPU numbers as 1,2',
-      got: JSON.stringify(text),
-    });
-  }
-  return cpus;
-}
 
 function parseCount(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);

@@ -76,7 +76,13 @@ export const dataplaneConfigSchema = z.strictObject({
     )
     .check(z.describe('where rings and buffers live: memfd, shm[:DIR], hugetlbfs:DIR or file:PATH')),
   buffers: integerField(0, 1_048_576, 0, 'packet buffers; 0: as many as the rings need'),
-  cpu: integerField(-1, 65_535, -1, 'CPU of the data thread; -1: not pinned'),
+  cpus: z
+    ._default(z.array(z.int().check(z.minimum(0), z.maximum(65_535))), [])
+    .check(
+      z.describe(
+        'CPUs of the data threads, one thread each, to which queue pairs are dealt; empty: a thread for each pair, not pinned',
+      ),
+    ),
   pollMode: pollModeField,
   idleMicros: integerField(0, 1_000_000, 50, 'microseconds of polling without work before sleep'),
   backoffMinMillis: integerField(1, 60_000, 5, 'first delay before connecting again'),

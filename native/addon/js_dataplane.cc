@@ -14,6 +14,8 @@ Napi::Object event_to_js(Napi::Env env, const LinkEvent& event) {
   out.Set("up", event.up);
   out.Set("reason", event.reason);
   out.Set("features", Napi::BigInt::New(env, event.features));
+  out.Set("queuePairs", Napi::Number::New(env, event.pairs));
+  out.Set("mtu", Napi::Number::New(env, event.mtu));
   return out;
 }
 
@@ -50,7 +52,8 @@ DataplaneOptions read_options(const Napi::Object& from) {
     Napi::Object offers = object(port, "offers");
     options.ports.push_back({text(port, "name"), text(port, "path"), static_cast<uint16_t>(u32(port, "queueSize")),
                              boolean(port, "server"), boolean(offers, "packed"), boolean(offers, "inOrder"),
-                             boolean(offers, "mergeable"), boolean(offers, "indirect"), boolean(offers, "eventIndex")});
+                             boolean(offers, "mergeable"), boolean(offers, "indirect"), boolean(offers, "eventIndex"),
+                             static_cast<uint16_t>(u32(port, "queuePairs"))});
   }
   options.engine = read_engine(object(from, "engine"));
   Napi::Object memory = object(from, "memory");
@@ -61,7 +64,7 @@ DataplaneOptions read_options(const Napi::Object& from) {
                                           : SegmentKind::kHugetlbfs;
   options.segment.place = text(memory, "place");
   options.buffers = u32(from, "buffers");
-  options.cpu = static_cast<int>(number(from, "cpu"));
+  options.cpus = integers(from, "cpus");
   options.idle_micros = u32(from, "idleMicros");
   options.poll_mode = poll_mode(from, "pollMode");
   options.connector = {u32(from, "backoffMinMillis"), u32(from, "backoffMaxMillis"), u32(from, "handshakeMillis")};
@@ -74,7 +77,9 @@ Napi::Function JsDataplane::define(Napi::Env env) {
   return DefineClass(
       env, "NativeDataplane",
       {InstanceMethod<&JsDataplane::report>("report"), InstanceMethod<&JsDataplane::exchange>("exchange"),
-       InstanceMethod<&JsDataplane::set_running>("setRunning"), InstanceMethod<&JsDataplane::close_from_js>("close")});
+       InstanceMethod<&JsDataplane::set_running>("setRunning"),
+       InstanceMethod<&JsDataplane::set_queue_pairs>("setQueuePairs"),
+       InstanceMethod<&JsDataplane::close_from_js>("close")});
 }
 
 JsDataplane::JsDataplane(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JsDataplane>(info) {
@@ -113,6 +118,10 @@ Napi::Value JsDataplane::exchange(const Napi::CallbackInfo& info) { return Napi:
 
 void JsDataplane::set_running(const Napi::CallbackInfo& info) {
   if (dataplane_) dataplane_->set_running(info[0].ToBoolean().Value());
+}
+
+void JsDataplane::set_queue_pairs(const Napi::CallbackInfo& info) {
+  if (dataplane_) dataplane_->set_active_pairs(static_cast<uint16_t>(info[0].ToNumber().Uint32Value()));
 }
 
 Napi::Value JsDataplane::report(const Napi::CallbackInfo& info) {

@@ -20,6 +20,7 @@ class JsDataplane : public Napi::ObjectWrap<JsDataplane> {
  private:
   Napi::Value report(const Napi::CallbackInfo& info);
   Napi::Value exchange(const Napi::CallbackInfo& info);
+  void set_queue_pairs(const Napi::CallbackInfo& info);
   void set_running(const Napi::CallbackInfo& info);
   void close_from_js(const Napi::CallbackInfo& info);
   void close();

@@ -33,8 +33,7 @@ Napi::Object status_to_js(Napi::Env env, const PortStatus& status) {
 
 SwitchOptions read_options(const Napi::Object& from) {
   SwitchOptions options;
-  auto cpus = object(from, "cpus").As<Napi::Array>();
-  for (uint32_t i = 0; i < cpus.Length(); i++) options.cpus.push_back(cpus.Get(i).ToNumber().Int32Value());
+  options.cpus = integers(from, "cpus");
   options.stats_file = text(from, "statsFile");
   options.max_ports = static_cast<uint32_t>(number(from, "maxPorts"));
   options.mac_table_size = static_cast<uint32_t>(number(from, "macTableSize"));

@@ -54,6 +54,15 @@ Napi::Object object(const Napi::Object& from, const char* key) {
   return value.IsObject() ? value.As<Napi::Object>() : Napi::Object::New(from.Env());
 }
 
+std::vector<int> integers(const Napi::Object& from, const char* key) {
+  Napi::Value value = expect(from, key, [](const Napi::Value& v) { return v.IsArray(); }, "a list");
+  std::vector<int> all;
+  if (!value.IsArray()) return all;
+  auto list = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); i++) all.push_back(list.Get(i).ToNumber().Int32Value());
+  return all;
+}
+
 std::vector<Napi::Object> objects(const Napi::Object& from, const char* key) {
   Napi::Value value = expect(from, key, [](const Napi::Value& v) { return v.IsArray(); }, "a list");
   std::vector<Napi::Object> all;

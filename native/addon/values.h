@@ -29,6 +29,7 @@ std::string text(const Napi::Object& from, const char* key);
 PollMode poll_mode(const Napi::Object& from, const char* key);
 bool has(const Napi::Object& from, const char* key);
 Napi::Object object(const Napi::Object& from, const char* key);
+std::vector<int> integers(const Napi::Object& from, const char* key);
 std::vector<Napi::Object> objects(const Napi::Object& from, const char* key);
 Napi::Object metrics(Napi::Env env, const std::vector<Metric>& values);
 

@@ -47,7 +47,7 @@ class Pod {
     check(memory_.map({&claim, 1}, files), "regions");
     pool_.emplace(segment_.data() + rings, kBuffers);
     pair_.emplace(*pool_, driver_counters_, segment_.data(), queue_size);
-    pair_->reset(features);
+    pair_->reset({.features = features});
     pair_->visit([&](auto& pair) {
       attach(transmit_queue_, pair.transmit.queue().ring(), features);
       attach(receive_queue_, pair.receive.queue().ring(), features);

@@ -22,16 +22,16 @@ constexpr uint64_t kBrokenCheckMillis = 100;
 constexpr uint32_t kServerSocketMode = 0666;
 }  // namespace
 
-Connector::Connector(std::vector<VirtioPort*> ports, const Segment& segment, const PollThread& thread,
-                     ConnectorOptions options, std::function<void(LinkEvent)> on_event)
-    : segment_(segment), data_thread_(thread), options_(options), on_event_(std::move(on_event)) {
+Connector::Connector(std::vector<VirtioPort*> ports, const Segment& segment, ConnectorOptions options,
+                     std::function<void(LinkEvent)> on_event)
+    : segment_(segment), options_(options), on_event_(std::move(on_event)) {
   for (VirtioPort* port : ports)
     sessions_.push_back({port, {}, {}, {}, 0, options_.backoff_min_millis, false, false, {}});
 }
 
 Status Connector::start() {
-  stop_event_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!stop_event_) return system_failure("USV_IO", "eventfd");
+  wake_event_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake_event_) return system_failure("USV_IO", "eventfd");
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "usvhost-connect");
     run();
@@ -41,12 +41,17 @@ Status Connector::start() {
 
 void Connector::stop() {
   if (!thread_.joinable()) return;
-  uint64_t one = 1;
-  [[maybe_unused]] ssize_t written = ::write(stop_event_.get(), &one, sizeof one);
+  stopping_.store(true, std::memory_order_relaxed);
+  wake();
   thread_.join();
   for (const Session& session : sessions_) {
     if (session.listener) unlink(session.port->options().path.c_str());
   }
+}
+
+void Connector::wake() const {
+  uint64_t one = 1;
+  [[maybe_unused]] ssize_t written = ::write(wake_event_.get(), &one, sizeof one);
 }
 
 void Connector::run() {
@@ -55,7 +60,7 @@ void Connector::run() {
     for (Session& session : sessions_) {
       if (!session.stream && now >= session.deadline) attempt(session, now);
     }
-    std::vector<pollfd> fds{{stop_event_.get(), POLLIN, 0}};
+    std::vector<pollfd> fds{{wake_event_.get(), POLLIN, 0}};
     for (const Session& session : sessions_) {
       int idle = awaits_back_end(session, now) ? session.listener.get() : -1;  // poll() skips negative descriptors
       int fd = session.stream ? session.stream->fd() : idle;
@@ -64,7 +69,9 @@ void Connector::run() {
     }
     // The same time as above: a wait that ends in between must not find a listener that nobody watches.
     poll(fds.data(), fds.size(), next_timeout(now));
-    if (fds[0].revents != 0) return;
+    uint64_t count;
+    [[maybe_unused]] ssize_t got = ::read(wake_event_.get(), &count, sizeof count);
+    if (stopping_.load(std::memory_order_relaxed)) return;
     now = monotonic_nanos();
     for (size_t i = 0; i < sessions_.size(); i++) {
       Session& session = sessions_[i];
@@ -77,6 +84,10 @@ void Connector::run() {
       }
       if (fds[i + 1].revents != 0) on_readable(session, now);
       if (!session.stream) continue;
+      if (Status adapted = adapt(session); !adapted.ok()) {
+        close(session, adapted, now);
+        continue;
+      }
       if (!session.up && now >= session.deadline) {
         close(session,
               failure("USV_HANDSHAKE", "expected an answer within %u ms, got silence", options_.handshake_millis), now);
@@ -104,6 +115,8 @@ FrontEndConfig Connector::front_end_config(const VirtioPort& port) const {
   config.region = {base, segment_.size(), base, 0};
   config.memory_fd = segment_.fd();
   config.features = wanted_features(port);
+  config.queue_pairs = port.pairs();
+  config.largest_payload = kPayloadCapacity - kFrameOverhead;
   return config;
 }
 
@@ -148,23 +161,25 @@ Status Connector::ended(const Session& session) const {
   return failure("USV_PORT_BUSY", "expected a handshake, got the end: is the port in use by another driver?");
 }
 
-/** Rings depend on features, so they are made once those are known and before the back-end hears of them. */
+/** Rings depend on what was agreed on, so they are made once that is known and before the back-end hears of them. */
 Status Connector::make_rings(Session& session) {
   uint64_t features = session.front_end->features();
   if (Status status = check_features(session.port->options(), features); !status.ok()) return status;
-  session.port->reset_rings(data_thread_, features);
-  for (uint16_t i = 0; i < kQueues; i++) session.front_end->set_queue(i, session.port->front_end_queue(i));
+  session.port->reset_rings({features, session.front_end->mtu()});
+  for (uint16_t i = 0; i < 2 * session.front_end->queue_pairs(); i++)
+    session.front_end->set_queue(i, session.port->front_end_queue(i));
   session.ringed = true;
   return {};
 }
 
 /** Sends all that can be sent now; the link is up when nothing is left to do. */
 Status Connector::proceed(Session& session) {
-  if (!session.ringed && session.front_end->features() != 0) {
-    if (Status status = make_rings(session); !status.ok()) return status;
-  }
-  OutgoingMessage message;
-  while (session.front_end->next(message)) {
+  for (;;) {
+    if (!session.ringed && session.front_end->agreed()) {
+      if (Status status = make_rings(session); !status.ok()) return status;
+    }
+    OutgoingMessage message;
+    if (!session.front_end->next(message)) break;
     Status sent = session.stream->send(message.request, message.flags, &message.payload, message.size, message.fds,
                                        message.fd_count);
     // Whether the end is read or run into first is chance; it has one name.
@@ -174,9 +189,30 @@ Status Connector::proceed(Session& session) {
     session.up = true;
     session.backoff_millis = options_.backoff_min_millis;
     session.last_reason.clear();
-    session.port->set_up(data_thread_);
-    on_event_({session.port->options().name, true, "", session.front_end->features()});
+    const FrontEnd& front_end = *session.front_end;
+    session.active = front_end.queue_pairs();
+    session.port->set_up(session.active);
+    on_event_({session.port->options().name, true, "", front_end.features(), session.active, front_end.mtu()});
   }
+  return {};
+}
+
+/**
+ * Only receive queues are switched off and on: a transmit queue that nobody fills costs nothing, and what is in it is still
+ * sent (docs/decisions/071-no-control-queue.md).
+ */
+Status Connector::adapt(Session& session) {
+  if (!session.up) return {};
+  uint16_t wanted = std::clamp<uint16_t>(session.port->wanted_active(), 1, session.front_end->queue_pairs());
+  if (wanted == session.active) return {};
+  bool more = wanted > session.active;
+  for (uint16_t pair = std::min(wanted, session.active); pair < std::max(wanted, session.active); pair++) {
+    OutgoingMessage message = vring_enable(static_cast<uint16_t>(2 * pair + kReceiveQueue), more);
+    Status sent = session.stream->send(message.request, message.flags, &message.payload, message.size, nullptr, 0);
+    if (!sent.ok()) return sent;
+  }
+  session.active = wanted;
+  session.port->set_up(wanted);
   return {};
 }
 
@@ -202,7 +238,7 @@ void Connector::close(Session& session, Status reason, uint64_t now) {
   session.port->set_down();
   session.stream.reset();
   session.front_end.reset();
-  if (session.up || session.last_reason != text) on_event_({session.port->options().name, false, text, 0});
+  if (session.up || session.last_reason != text) on_event_({session.port->options().name, false, text, 0, 0, 0});
   session.last_reason = std::move(text);
   session.up = false;
   session.deadline = now + session.backoff_millis * kMilli;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps the ports of a driver connected: connects or accepts, shakes hands, notices the end, backs off and tries again, on
-// one control thread for all ports. It never touches a ring; the data thread is asked to.
+// one control thread for all ports. It never touches a ring; the data threads are asked to.
 #pragma once
 
 #include <functional>
@@ -21,6 +21,8 @@ struct LinkEvent {
   bool up;
   std::string reason;     // "" when up, else "CODE: text"
   uint64_t features = 0;  // negotiated, when up
+  uint16_t pairs = 0;     // queue pairs that were negotiated, when up
+  uint16_t mtu = 0;       // the back-end's, when up; 0: not said
 };
 
 struct ConnectorOptions {
@@ -32,12 +34,14 @@ struct ConnectorOptions {
 class Connector {
  public:
   /** `on_event` runs on the connector's thread; it must only queue. An event is sent when a link changes or fails for a new reason. */
-  Connector(std::vector<VirtioPort*> ports, const Segment& segment, const PollThread& thread, ConnectorOptions options,
+  Connector(std::vector<VirtioPort*> ports, const Segment& segment, ConnectorOptions options,
             std::function<void(LinkEvent)> on_event);
   ~Connector() { stop(); }
 
   Status start();
   void stop();
+  /** Any thread: a port's wanted_active() has changed. */
+  void wake() const;
 
  private:
   struct Session {
@@ -49,6 +53,7 @@ class Connector {
     uint32_t backoff_millis = 0;
     bool ringed = false;  // the port has rings for what was negotiated
     bool up = false;
+    uint16_t active = 0;  // pairs that carry frames, when up
     std::string last_reason;
   };
 
@@ -59,6 +64,8 @@ class Connector {
   void on_readable(Session& session, uint64_t now);
   Status proceed(Session& session);
   Status make_rings(Session& session);
+  /** Makes as many pairs carry frames as are wanted and were negotiated. */
+  static Status adapt(Session& session);
   Status ended(const Session& session) const;
   /** `reason` is a copy: it may be the status of the stream that ends here. */
   void close(Session& session, Status reason, uint64_t now);
@@ -66,11 +73,11 @@ class Connector {
   int next_timeout(uint64_t now);
 
   const Segment& segment_;
-  const PollThread& data_thread_;
   ConnectorOptions options_;
   std::function<void(LinkEvent)> on_event_;
   std::vector<Session> sessions_;
-  Fd stop_event_;
+  Fd wake_event_;
+  std::atomic<bool> stopping_{false};
   std::thread thread_;
 };
 

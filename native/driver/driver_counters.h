@@ -17,6 +17,7 @@ struct DriverCounters {
   std::atomic<uint64_t> tx_drop_full{0};     // the transmit ring had no room
   std::atomic<uint64_t> tx_drop_down{0};     // no back-end was connected
   std::atomic<uint64_t> tx_drop_long{0};     // more buffers than the transmit ring has entries
+  std::atomic<uint64_t> tx_drop_mtu{0};      // longer than the back-end's MTU allows
   std::atomic<uint64_t> tx_lost{0};          // in the ring, not completed, when the connection ended
 
   static void add(std::atomic<uint64_t>& counter, uint64_t amount) {

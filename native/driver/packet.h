@@ -9,8 +9,10 @@
 
 namespace usvhost {
 
-/** Ethernet header, one VLAN tag and the largest IP packet: what a TCP frame before its segmentation can have. */
-inline constexpr uint32_t kMaxFrameBytes = 14 + 4 + 65535;
+/** Ethernet header and one VLAN tag: what a frame has beside its payload, which an MTU counts. */
+inline constexpr uint32_t kFrameOverhead = 14 + 4;
+/** With the largest IP packet: what a TCP frame before its segmentation can have. */
+inline constexpr uint32_t kMaxFrameBytes = kFrameOverhead + 65535;
 /** Buffers of one frame: the largest needs 32; more are accepted from a back-end that does not fill them. */
 inline constexpr uint32_t kMaxFrameBuffers = 64;
 inline constexpr uint32_t kFewestBuffersOfLargest =

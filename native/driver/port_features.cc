@@ -18,6 +18,8 @@ uint64_t wanted_features(const VirtioPort& port) {
   want(options.mergeable, VIRTIO_NET_F_MRG_RXBUF);
   want(options.indirect, VIRTIO_RING_F_INDIRECT_DESC);
   want(options.event_index, VIRTIO_RING_F_EVENT_IDX);
+  want(true, VIRTIO_NET_F_MTU);
+  want(options.queue_pairs > 1, VIRTIO_NET_F_MQ);
   return without_orphans(features);
 }
 

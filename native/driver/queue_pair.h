@@ -14,6 +14,12 @@
 
 namespace usvhost {
 
+/** What a connection has agreed on that rings depend on. */
+struct Agreement {
+  uint64_t features = 0;
+  uint16_t mtu = 0;  // largest payload of a frame that is sent in one piece; 0: not said
+};
+
 template <class Queue>
 struct QueuePairOf {
   QueuePairOf(BufferPool& pool, DriverCounters& counters) : receive(pool, counters), transmit(pool, counters) {}
@@ -41,7 +47,8 @@ class QueuePair {
   }
 
   /** Empties the rings of the old connection and makes those of a new one. */
-  void reset(uint64_t features) {
+  void reset(const Agreement& agreement) {
+    uint64_t features = agreement.features;
     visit([](auto& pair) {
       pair.transmit.release();
       pair.receive.release();
@@ -49,7 +56,8 @@ class QueuePair {
     take_form(features);
     bool event_index = has(features, VIRTIO_RING_F_EVENT_IDX);
     visit([&](auto& pair) {
-      pair.transmit.start({event_index, has(features, VIRTIO_RING_F_INDIRECT_DESC), (features & kSendOffloads) != 0});
+      pair.transmit.start({event_index, has(features, VIRTIO_RING_F_INDIRECT_DESC), (features & kSendOffloads) != 0,
+                           agreement.mtu == 0 ? UINT32_MAX : agreement.mtu + kFrameOverhead});
       pair.receive.start(event_index, has(features, VIRTIO_NET_F_MRG_RXBUF));
     });
   }

@@ -20,8 +20,9 @@ class TransmitSide {
 
   struct Mode {
     bool event_index = false;
-    bool indirect = false;       // VIRTIO_F_INDIRECT_DESC: a frame of many buffers takes one entry of the ring
-    bool keeps_headers = false;  // an offload is negotiated: whoever sends has written a header before each frame
+    bool indirect = false;          // VIRTIO_F_INDIRECT_DESC: a frame of many buffers takes one entry of the ring
+    bool keeps_headers = false;     // an offload is negotiated: whoever sends has written a header before each frame
+    uint32_t longest = UINT32_MAX;  // bytes of a frame that the device is not to cut into segments
   };
 
   /** The buffers of a connection that has ended come home; what the back-end had not sent on is lost and counted. */
@@ -56,6 +57,11 @@ class TransmitSide {
     for (; taken < count; taken++) {
       const Packet& packet = packets[taken];
       if (queue_.free_entries() == 0) break;
+      if (packet.length > mode_.longest && !segmented(packet)) [[unlikely]] {
+        give_packet(pool_, packet);
+        DriverCounters::add(counters_.tx_drop_mtu, 1);
+        continue;
+      }
       uint8_t* header = pool_.header(packet.buffer);
       if (!mode_.keeps_headers) clear_header(header);
       if (!packet.chained()) [[likely]] {
@@ -84,6 +90,12 @@ class TransmitSide {
     } else {
       pool_.give(cookie);
     }
+  }
+
+  /** Whether the device cuts the frame, so that its length is no matter of the MTU (virtio 1.2, 5.1.4.2). */
+  bool segmented(const Packet& packet) const {
+    return mode_.keeps_headers &&
+           pool_.header(packet.buffer)[offsetof(virtio_net_hdr, gso_type)] != VIRTIO_NET_HDR_GSO_NONE;
   }
 
   /** A frame that was received carries the device's header; without an offload what we send has none of its flags. */

@@ -1,118 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "driver/virtio_port.h"
 
-#include <sys/eventfd.h>
+#include <algorithm>
 
 namespace usvhost {
 
-namespace {
-
-void kick(const Fd& fd) {
-  uint64_t one = 1;
-  [[maybe_unused]] ssize_t written = ::write(fd.get(), &one, sizeof one);
+VirtioPort::VirtioPort(VirtioPortOptions options, std::span<const std::unique_ptr<BufferPool>> pools, uint8_t* rings)
+    : options_(std::move(options)), wanted_active_(options_.queue_pairs) {
+  for (const auto& pool : pools) {
+    queues_.push_back(std::make_unique<PortQueue>(options_.queue_size, *pool, rings));
+    rings += PortQueue::ring_bytes(options_.queue_size);
+  }
 }
 
-}  // namespace
-
-VirtioPort::VirtioPort(VirtioPortOptions options, BufferPool& pool, uint8_t* rings)
-    : options_(std::move(options)), pool_(pool), pair_(pool, counters_, rings, options_.queue_size) {}
-
 Status VirtioPort::open() {
-  for (Fd* fd : {&receive_kick_, &receive_call_, &transmit_kick_, &transmit_call_}) {
-    fd->reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!*fd) return system_failure("USV_IO", "eventfd");
+  for (auto& queue : queues_) {
+    if (Status status = queue->open(); !status.ok()) return status;
   }
   return {};
 }
 
+void VirtioPort::reset_rings(const Agreement& agreement) {
+  for (auto& queue : queues_) queue->begin_reset(agreement);
+  for (auto& queue : queues_) queue->await_reset();
+}
+
+void VirtioPort::set_up(uint16_t pairs) {
+  for (size_t pair = 0; pair < queues_.size(); pair++) {
+    pair < pairs ? queues_[pair]->set_up() : queues_[pair]->set_idle();
+  }
+}
+
+void VirtioPort::set_down() {
+  for (auto& queue : queues_) queue->set_down();
+}
+
 FrontEndQueue VirtioPort::front_end_queue(uint16_t index) {
-  return pair_.visit([&](auto& pair) {
-    return index == kReceiveQueue
-               ? FrontEndQueue{pair.receive.queue().ring(), receive_kick_.get(), receive_call_.get()}
-               : FrontEndQueue{pair.transmit.queue().ring(), transmit_kick_.get(), transmit_call_.get()};
-  });
+  PortQueue& queue = *queues_[index / 2];
+  return index % 2 == kReceiveQueue ? queue.receive_queue() : queue.transmit_queue();
 }
 
-void VirtioPort::reset_rings(const PollThread& thread, uint64_t features) {
-  features_ = features;
-  link_.store(Link::kResetting, std::memory_order_release);
-  thread.wake();
-  link_.wait(Link::kResetting, std::memory_order_acquire);
+uint16_t VirtioPort::active() const {
+  auto up = std::count_if(queues_.begin(), queues_.end(), [](const auto& queue) { return queue->up(); });
+  return static_cast<uint16_t>(up);
 }
 
-void VirtioPort::set_up(const PollThread& thread) {
-  link_.store(Link::kUp, std::memory_order_release);
-  thread.wake();
-}
-
-bool VirtioPort::serve_control() {
-  if (!reset_wanted()) [[likely]]
-    return false;
-  pair_.reset(features_);
-  broken_.store(false, std::memory_order_relaxed);
-  link_.store(Link::kReady, std::memory_order_release);
-  link_.notify_all();
-  return true;
-}
-
-uint32_t VirtioPort::receive(Packet* out, uint32_t max) {
-  if (!up()) return 0;
-  return pair_.visit([&](auto& pair) {
-    uint32_t taken = pair.receive.take(out, max);
-    auto& queue = pair.receive.queue();
-    note_broken(queue.broken());
-    if (queue.publish() && queue.kick_wanted()) kick(receive_kick_);
-    return taken;
-  });
-}
-
-void VirtioPort::reclaim() {
-  pair_.visit([&](auto& pair) {
-    pair.transmit.reclaim();
-    note_broken(pair.transmit.queue().broken());
-  });
-}
-
-uint32_t VirtioPort::transmit(const Packet* packets, uint32_t count) {
-  if (!up()) return 0;
-  return pair_.visit([&](auto& pair) {
-    uint32_t taken = pair.transmit.put(packets, count);
-    auto& queue = pair.transmit.queue();
-    note_broken(queue.broken());
-    if (queue.publish() && queue.kick_wanted()) kick(transmit_kick_);
-    return taken;
-  });
-}
-
-uint32_t VirtioPort::transmit_room() {
-  if (!up()) return UINT32_MAX;
-  reclaim();
-  return pair_.visit([](auto& pair) {
-    auto& queue = pair.transmit.queue();
-    return queue.broken() ? UINT32_MAX : uint32_t{queue.free_entries()};
-  });
-}
-
-void VirtioPort::transmit_or_drop(const Packet* packets, uint32_t count) {
-  uint32_t sent = transmit(packets, count);
-  if (sent == count) [[likely]]
-    return;
-  DriverCounters::add(up() ? counters_.tx_drop_full : counters_.tx_drop_down, count - sent);
-  for (uint32_t i = sent; i < count; i++) give_packet(pool_, packets[i]);
-}
-
-void VirtioPort::arm() {
-  pair_.visit([](auto& pair) { pair.receive.queue().want_calls(); });
-  // Fence [C2]: our wish for calls before the look at used entries in pending(); pairs with the device's [C1].
-  full_fence();
-}
-
-bool VirtioPort::pending() {
-  return up() && pair_.visit([](auto& pair) { return pair.receive.queue().used_entries() != 0; });
-}
-
-void VirtioPort::disarm() {
-  pair_.visit([](auto& pair) { pair.receive.queue().refuse_calls(); });
+bool VirtioPort::broken() const {
+  return std::any_of(queues_.begin(), queues_.end(), [](const auto& queue) { return queue->broken(); });
 }
 
 }  // namespace usvhost

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// A virtio-user port: one pair of rings in the driver's segment, and the burst calls that engines use. Rings and
-// buffers belong to the data thread; the connector only asks it to reset them and tells it when the link is up.
+// A virtio-user port as its connector has it: where the back-end is, what is offered to it, and the queue pairs, which belong
+// to data threads and are only told what the link does.
 #pragma once
 
-#include <atomic>
+#include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
-#include "base/poll_thread.h"
-#include "driver/driver_counters.h"
-#include "driver/packet.h"
-#include "driver/queue_pair.h"
-#include "vhost_user/front_end.h"
+#include "driver/port_queue.h"
 
 namespace usvhost {
 
@@ -25,80 +23,51 @@ struct VirtioPortOptions {
   bool mergeable = false;  // a received frame may take several buffers
   bool indirect = true;    // a sent frame of several buffers takes one entry of the ring
   bool event_index = false;
+  uint16_t queue_pairs = 1;  // 1 to kMaxQueuePairs; a back-end may have fewer
 };
 
 class VirtioPort {
  public:
-  enum class Link : uint8_t { kDown, kResetting, kReady, kUp };
-
-  /** `rings` is 64-byte aligned shared memory of ring_bytes(). */
-  VirtioPort(VirtioPortOptions options, BufferPool& pool, uint8_t* rings);
-  static size_t ring_bytes(uint16_t queue_size) { return QueuePair::bytes(queue_size); }
+  /** One pair for each pool. `rings` is 64-byte aligned shared memory of ring_bytes() for each. */
+  VirtioPort(VirtioPortOptions options, std::span<const std::unique_ptr<BufferPool>> pools, uint8_t* rings);
+  static size_t ring_bytes(const VirtioPortOptions& options) {
+    return options.queue_pairs * PortQueue::ring_bytes(options.queue_size);
+  }
   /** Creates the eventfds; fails with USV_IO. */
   Status open();
   /** Before the connector starts: offload features that the engine can do, to be offered. */
   void offer(uint64_t offloads) { offloads_ = offloads; }
   uint64_t offloads() const { return offloads_; }
 
-  // Data thread.
+  /** Any thread: how many pairs are to carry frames, at least one; a link has no more than were negotiated. */
+  void want_active(uint16_t pairs) { wanted_active_.store(pairs, std::memory_order_relaxed); }
+  uint16_t wanted_active() const { return wanted_active_.load(std::memory_order_relaxed); }
 
-  /** Must open each pass: answers the connector's wish for fresh rings. True when there are: features() may have changed. */
-  bool serve_control();
-  /** Up to `max` received frames; their buffers belong to the caller. */
-  uint32_t receive(Packet* out, uint32_t max);
-  /** Queues frames in order; returns how many were taken. The buffers of the others remain the caller's. */
-  uint32_t transmit(const Packet* packets, uint32_t count);
-  /** transmit(), and drops what did not fit, counting why. */
-  void transmit_or_drop(const Packet* packets, uint32_t count);
-  /** Frames that transmit() would take now; without end where it is no use to wait, as without a link. */
-  uint32_t transmit_room();
-  /** Buffers that the receive ring has room for and the pool did not give. */
-  uint32_t receive_shortage() {
-    return pair_.visit([](auto& pair) { return uint32_t{pair.receive.queue().free_entries()}; });
-  }
-  /** Takes back the buffers of frames that the back-end has sent on. */
-  void reclaim();
-  bool up() const { return link_.load(std::memory_order_acquire) == Link::kUp; }
-  void arm();
-  /** Whether received frames wait. */
-  bool pending();
-  /** Whether serve_control() has something to do. */
-  bool reset_wanted() const { return link_.load(std::memory_order_acquire) == Link::kResetting; }
-  void disarm();
-  Status watch(const PollThread& thread) const { return thread.watch(receive_call_.get()); }
+  /** Any thread: how many pairs carry frames. */
+  uint16_t active() const;
+
+  PortQueue& queue(size_t pair) { return *queues_[pair]; }
+  uint16_t pairs() const { return static_cast<uint16_t>(queues_.size()); }
 
   // Connector.
 
-  /** Has the data thread make rings for these features and post receive buffers; returns when that is done. */
-  void reset_rings(const PollThread& thread, uint64_t features);
-  void set_up(const PollThread& thread);
-  void set_down() { link_.store(Link::kDown, std::memory_order_release); }
-  /** After reset_rings(). */
+  /** Has the data threads make rings for these features and post receive buffers; returns when that is done. */
+  void reset_rings(const Agreement& agreement);
+  /** The first `pairs` carry frames, the others rest. */
+  void set_up(uint16_t pairs);
+  void set_down();
+  /** After reset_rings(): a queue by its number (virtio 1.2, 5.1.2), below 2 * pairs(). */
   FrontEndQueue front_end_queue(uint16_t index);
   /** True once the back-end has written something impossible into a ring. */
-  bool broken() const { return broken_.load(std::memory_order_relaxed); }
+  bool broken() const;
 
-  /** Negotiated for the rings as they are; of the data thread once serve_control() has returned true. */
-  uint64_t features() const { return features_; }
   const VirtioPortOptions& options() const { return options_; }
-  const DriverCounters& counters() const { return counters_; }
-  BufferPool& pool() const { return pool_; }
 
  private:
-  void note_broken(bool broken) {
-    if (broken) [[unlikely]]
-      broken_.store(true, std::memory_order_relaxed);
-  }
-
   VirtioPortOptions options_;
-  BufferPool& pool_;
-  DriverCounters counters_;
-  QueuePair pair_;
+  std::vector<std::unique_ptr<PortQueue>> queues_;
   uint64_t offloads_ = 0;
-  uint64_t features_ = 0;  // the connector writes it before kResetting
-  Fd receive_kick_, receive_call_, transmit_kick_, transmit_call_;
-  std::atomic<Link> link_{Link::kDown};
-  std::atomic<bool> broken_{false};
+  std::atomic<uint16_t> wanted_active_;
 };
 
 }  // namespace usvhost

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "driver/virtio_port.h"
+#include "driver/port_queue.h"
 
 namespace usvhost {
 

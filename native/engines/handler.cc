@@ -19,7 +19,7 @@ constexpr uint32_t kPatience = 2000;
 bool Handler::patient() {
   uint32_t narrow = 0;  // a bit for each port without room for a burst
   for (size_t port = 0; port < ports_.size(); port++) {
-    uint32_t enough = std::min<uint32_t>(kEngineBurst, ports_[port]->options().queue_size);
+    uint32_t enough = std::min<uint32_t>(kEngineBurst, ports_[port]->size());
     if (ports_[port]->transmit_room() < enough) narrow |= 1u << port;
   }
   if (narrow == 0) waited_ = 0;

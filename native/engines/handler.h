@@ -19,7 +19,7 @@ class Handler final : public Engine {
   /** Buffers of the pool that are in hand while the handler decides. */
   static constexpr uint32_t kBuffers = FrameExchange::kBursts * FrameExchange::kFrames;
 
-  Handler(std::vector<VirtioPort*> ports, HandlerOptions options)
+  Handler(std::vector<PortQueue*> ports, HandlerOptions options)
       : ports_(std::move(ports)), exchange_(std::move(options.exchange)) {}
   Status open() override { return exchange_->open(); }
   Status watch(const PollThread& thread) override { return thread.watch(exchange_->event_fd()); }
@@ -42,7 +42,7 @@ class Handler final : public Engine {
   uint32_t finish(uint32_t burst, bool failed);
   void drop(const Packet& packet, std::atomic<uint64_t>& counter);
 
-  std::vector<VirtioPort*> ports_;
+  std::vector<PortQueue*> ports_;
   std::shared_ptr<FrameExchange> exchange_;
   Flight flights_[FrameExchange::kBursts];
   bool full_ = false;

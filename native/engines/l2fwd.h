@@ -16,11 +16,11 @@ struct L2fwdOptions {
 
 class L2fwd final : public Engine {
  public:
-  L2fwd(std::vector<VirtioPort*> ports, L2fwdOptions options) : ports_(std::move(ports)), options_(options) {}
+  L2fwd(std::vector<PortQueue*> ports, L2fwdOptions options) : ports_(std::move(ports)), options_(options) {}
   uint32_t poll() override;
 
  private:
-  std::vector<VirtioPort*> ports_;
+  std::vector<PortQueue*> ports_;
   L2fwdOptions options_;
 };
 

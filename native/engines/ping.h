@@ -20,7 +20,7 @@ struct PingOptions {
 
 class Ping final : public Engine {
  public:
-  Ping(VirtioPort& port, PingOptions options) : port_(port), options_(options) {}
+  Ping(PortQueue& port, PingOptions options) : port_(port), options_(options) {}
   uint32_t poll() override;
   int max_sleep_millis() override;
   std::vector<Metric> report() const override;
@@ -30,7 +30,7 @@ class Ping final : public Engine {
   void transmit(uint32_t length, uint32_t buffer);
 
   static constexpr uint16_t kId = 0x7573;
-  VirtioPort& port_;
+  PortQueue& port_;
   PingOptions options_;
   MacAddress peer_ = 0;
   uint64_t next_send_ = 0;

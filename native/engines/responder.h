@@ -14,12 +14,12 @@ struct ResponderOptions {
 
 class Responder final : public Engine {
  public:
-  Responder(VirtioPort& port, ResponderOptions options) : port_(port), options_(options) {}
+  Responder(PortQueue& port, ResponderOptions options) : port_(port), options_(options) {}
   uint32_t poll() override;
   std::vector<Metric> report() const override;
 
  private:
-  VirtioPort& port_;
+  PortQueue& port_;
   ResponderOptions options_;
   std::atomic<uint64_t> answered_{0};
   std::atomic<uint64_t> ignored_{0};

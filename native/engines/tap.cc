@@ -67,7 +67,24 @@ void Tap::connected() {
   [[maybe_unused]] int refused = ioctl(tap_.get(), TUNSETOFFLOAD, flags);
 }
 
-uint32_t Tap::poll() { return from_port() + from_tap(); }
+uint32_t Tap::poll() {
+  if (!attached_ && (!port_.idle() || port_.pending())) [[unlikely]]
+    attach(true);
+  uint32_t moved = from_port();
+  // A detached queue takes no frame either, so what the back-end had delivered to a pair that rests goes to the kernel first.
+  if (attached_ && port_.idle() && moved == 0) [[unlikely]]
+    attach(false);
+  return moved + from_tap();
+}
+
+/** A pair that is not in use leaves the kernel's frames to the queues of the others. */
+void Tap::attach(bool attached) {
+  ifreq request{};
+  request.ifr_flags = static_cast<short>(attached ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE);
+  // Should the kernel refuse, frames go on coming here, and are dropped and counted while the pair is not in use.
+  [[maybe_unused]] int refused = ioctl(tap_.get(), TUNSETQUEUE, &request);
+  attached_ = attached;
+}
 
 uint32_t Tap::from_port() {
   Packet packets[kEngineBurst];
@@ -111,6 +128,7 @@ bool Tap::write_header(const Packet& packet) {
 }
 
 uint32_t Tap::from_tap() {
+  if (port_.idle()) return 0;
   Packet packets[kEngineBurst];
   uint32_t count = 0;
   for (uint32_t bytes = 0; count < kEngineBurst && bytes < kPassBytes;) {

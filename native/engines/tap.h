@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Joins a port with a tap device of the pod's network namespace, so that any program in the pod uses the port through
-// the kernel. The tap exists already and belongs to us by uid; attaching needs no capability.
+// Joins a queue pair of a port with a queue of a tap device of the pod's network namespace, so that any program in the pod
+// uses the port through the kernel. The tap exists already and belongs to us by uid; attaching needs no capability.
 #pragma once
 
 #include <string>
@@ -14,13 +14,13 @@ namespace usvhost {
 struct TapOptions {
   std::string device;  // the interface's name, 1 to 15 bytes
   std::string node = "/dev/net/tun";
-  bool multi_queue = false;  // how the tap was created; the kernel refuses the other way
+  bool multi_queue = false;  // attach to one of several queues; the kernel refuses it for a tap that was made with one
   bool offloads = true;      // whether checksums and segmentation are left to whoever agrees to do them
 };
 
 class Tap final : public Engine {
  public:
-  Tap(VirtioPort& port, TapOptions options) : port_(port), options_(std::move(options)), ahead_(port.pool()) {}
+  Tap(PortQueue& port, TapOptions options) : port_(port), options_(std::move(options)), ahead_(port.pool()) {}
   /** Fails with USV_TAP: no such device, owned by another uid, or the node cannot be opened. */
   Status open() override;
   Status watch(const PollThread& thread) override { return thread.watch(tap_.get()); }
@@ -34,12 +34,14 @@ class Tap final : public Engine {
   uint32_t from_port();
   bool to_kernel(const Packet& packet);
   bool write_header(const Packet& packet);
+  void attach(bool attached);
   uint32_t from_tap();
 
-  VirtioPort& port_;
+  PortQueue& port_;
   TapOptions options_;
   Fd tap_;
   ReadAhead ahead_;
+  bool attached_ = true;  // the kernel gives us frames; one of several queues need not get any
   uint64_t offloads_ = 0;
   Offloads sent_;                              // what the back-end does for us
   Offloads received_;                          // what it may leave to us

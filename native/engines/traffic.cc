@@ -21,7 +21,7 @@ Status Traffic::open() {
 
 bool Traffic::wants_to_send() const {
   return options_.transmit && running_.load(std::memory_order_relaxed) && port_.up() &&
-         (options_.limit == 0 || sequence_ < options_.limit);
+         (!options_.budget || options_.budget->left());
 }
 
 uint32_t Traffic::poll() {
@@ -90,7 +90,8 @@ Packet Traffic::make(const uint32_t* buffers, uint64_t sequence) {
 uint32_t Traffic::send() {
   port_.reclaim();
   uint32_t wanted = kEngineBurst;
-  if (options_.limit != 0) wanted = static_cast<uint32_t>(std::min<uint64_t>(wanted, options_.limit - sequence_));
+  if (options_.budget) wanted = options_.budget->take(wanted);
+  uint32_t granted = wanted;
   BufferPool& pool = port_.pool();
   uint32_t each = buffers_of(options_.size);
   uint32_t buffers[kEngineBurst * kFewestBuffersOfLargest];
@@ -105,6 +106,7 @@ uint32_t Traffic::send() {
   for (uint32_t i = 0; i < got; i++) packets[i] = make(buffers + i * each, sequence_ + i);
   uint32_t sent = port_.transmit(packets, got);
   for (uint32_t i = got; i > sent; i--) give_packet(pool, packets[i - 1]);
+  if (options_.budget) options_.budget->give(granted - sent);
   sequence_ += sent;
   DriverCounters::add(sent_, sent);
   return sent;

@@ -3,10 +3,32 @@
 // of it when asked to.
 #pragma once
 
+#include <memory>
+
 #include "engines/engine.h"
 #include "switch/mac_table.h"
 
 namespace usvhost {
+
+/** Frames that several lanes may still send together. */
+class FrameBudget {
+ public:
+  explicit FrameBudget(uint64_t frames) : left_(frames) {}
+  bool left() const { return left_.load(std::memory_order_relaxed) != 0; }
+  /** Up to `wanted` of them. */
+  uint32_t take(uint32_t wanted) {
+    uint64_t left = left_.load(std::memory_order_relaxed);
+    uint32_t got;
+    do {
+      got = left < wanted ? static_cast<uint32_t>(left) : wanted;
+    } while (!left_.compare_exchange_weak(left, left - got, std::memory_order_relaxed));
+    return got;
+  }
+  void give(uint32_t frames) { left_.fetch_add(frames, std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> left_;
+};
 
 struct TrafficOptions {
   bool transmit = false;
@@ -15,12 +37,16 @@ struct TrafficOptions {
   uint64_t limit = 0;   // frames to send, 0: without end
   MacAddress source_mac = 0;
   MacAddress destination_mac = 0;
-  bool running = true;  // false: waits for set_running(true)
+  bool running = true;                       // false: waits for set_running(true)
+  std::shared_ptr<FrameBudget> budget = {};  // of `limit`, shared with other lanes; without one it is this engine's own
 };
 
 class Traffic final : public Engine {
  public:
-  Traffic(VirtioPort& port, TrafficOptions options) : port_(port), options_(options), running_(options.running) {}
+  Traffic(PortQueue& port, TrafficOptions options)
+      : port_(port), options_(std::move(options)), running_(options_.running) {
+    if (options_.limit != 0 && !options_.budget) options_.budget = std::make_shared<FrameBudget>(options_.limit);
+  }
   Status open() override;
   uint32_t poll() override;
   int max_sleep_millis() override { return wants_to_send() ? 0 : -1; }
@@ -35,7 +61,7 @@ class Traffic final : public Engine {
   void write_frame(uint8_t* frame, uint64_t sequence);
   Packet make(const uint32_t* buffers, uint64_t sequence);
 
-  VirtioPort& port_;
+  PortQueue& port_;
   TrafficOptions options_;
   std::atomic<bool> running_;
   alignas(64) uint8_t template_[64] = {};

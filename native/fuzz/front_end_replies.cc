@@ -36,6 +36,10 @@ class BackEndProcess {
     expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
     socket_.reset(ends[0]);
     FrontEndConfig config;
+    config.features |=
+        feature_bit(VIRTIO_NET_F_MQ) | feature_bit(VIRTIO_NET_F_MTU) | feature_bit(VIRTIO_NET_F_MRG_RXBUF);
+    config.queue_pairs = kMaxQueuePairs;
+    config.largest_payload = 2030;
     config.memory_fd = event_.get();  // never mapped here
     for (FrontEndQueue& queue : config.queues) queue.kick_fd = queue.call_fd = event_.get();
     front_end_.emplace(config);
@@ -72,14 +76,16 @@ class BackEndProcess {
   void answer() {
     Message reply{{static_cast<uint32_t>(last_.request), kFlagVersion | kFlagReply, 8}, {}};
     const MessageRow* row = find_message(reply.header.request);
-    if (row != nullptr && row->replies && row->reply_size != kAsRequest) reply.header.size = row->reply_size;
+    if (row != nullptr && row->replies)
+      reply.header.size = row->reply_size != kAsRequest ? row->reply_size : last_.size;
     uint8_t how = input_.byte();
     switch (last_.request) {
       case Request::kGetFeatures: reply.payload.number = how % 4 != 0 ? ~uint64_t{0} : input_.number<uint64_t>(); break;
       case Request::kGetProtocolFeatures:
         reply.payload.number = how % 4 != 0 ? ~uint64_t{input_.byte()} : input_.number<uint64_t>();
         break;
-      case Request::kGetQueueNum: reply.payload.number = how % 4 != 0 ? 1 : input_.number<uint64_t>(); break;
+      case Request::kGetQueueNum: reply.payload.number = how % 4 != 0 ? how % 16 : input_.number<uint64_t>(); break;
+      case Request::kGetConfig: tell_config(reply, how); break;
       default: reply.payload.number = how % 8 != 0 ? 0 : input_.number<uint64_t>();
     }
     bool whole = how < 224 && !stream_->inside_message();
@@ -91,6 +97,16 @@ class BackEndProcess {
     size_t length = sizeof reply.header + std::min<size_t>(reply.header.size, sizeof reply.payload);
     if (how >= 224 && how < 240) length = std::min<size_t>(length, input_.byte());
     send(bytes, length, how % 16 == 9 ? input_.byte() % 9 : 0);
+  }
+  void tell_config(Message& reply, uint8_t how) {
+    virtio_net_config space{};
+    space.max_virtqueue_pairs = how % 4 != 0 ? how % 16 : input_.number<uint16_t>();
+    space.mtu = how % 4 != 1 ? 1500 : input_.number<uint16_t>();
+    reply.payload.config = {0, last_.payload.config.size, 0, {}};
+    if (how % 16 == 2) reply.payload.config.offset = input_.number<uint32_t>();
+    if (how % 16 == 3) reply.payload.config.size = input_.number<uint32_t>();
+    if (how % 16 == 5) reply.header.size = 0;
+    memcpy(reply.payload.config.bytes, &space, sizeof space);
   }
   /** With descriptors that no answer may carry. */
   void send(uint8_t* bytes, size_t length, size_t count) {
@@ -120,7 +136,15 @@ class BackEndProcess {
       if (!status.ok()) return false;
       expect(!refused_);
     }
-    if (front_end_->done()) expect((front_end_->features() & kRequiredFeatures) == kRequiredFeatures);
+    if (front_end_->done()) {
+      uint64_t features = front_end_->features();
+      expect((features & kRequiredFeatures) == kRequiredFeatures);
+      uint16_t pairs = front_end_->queue_pairs();
+      expect(pairs >= 1 && pairs <= ((features & feature_bit(VIRTIO_NET_F_MQ)) != 0 ? kMaxQueuePairs : 1));
+      bool has_mtu = (features & feature_bit(VIRTIO_NET_F_MTU)) != 0;
+      expect(has_mtu ? front_end_->mtu() >= 68 : front_end_->mtu() == 0);
+      expect(front_end_->mtu() <= 2030 || (features & feature_bit(VIRTIO_NET_F_MRG_RXBUF)) != 0);
+    }
     return stream_->status().ok();
   }
 

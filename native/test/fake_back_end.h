@@ -42,16 +42,24 @@ class FakeBackEnd final : public BackEndListener {
     bool there = eventually([this] { return stream_->receive() == MessageStream::Progress::kMessage; });
     return there ? &stream_->message() : nullptr;
   }
+  /** Answers GET_QUEUE_NUM with another number from now on. */
+  void tell_queue_pairs(uint64_t pairs) { queue_pairs_ = pairs; }
+  /** Answers one request honestly; false when the driver has gone. */
+  bool serve(const Message& message) {
+    Reply reply;
+    Status status = back_end_->handle(message, stream_->fds(), reply);
+    CHECK_MESSAGE(status.ok(), status.describe());
+    auto request = static_cast<Request>(message.header.request);
+    if (request == Request::kGetQueueNum && queue_pairs_) reply.payload.number = *queue_pairs_;
+    return !reply.present || stream_->send(request, kFlagReply, &reply.payload, reply.size).ok();
+  }
   /** Answers everything honestly until both rings run and the last message has come. */
   bool serve_until_up() {
     for (;;) {
       const Message* message = next_request();
       if (message == nullptr) return false;
-      Reply reply;
-      Status status = back_end_->handle(*message, stream_->fds(), reply);
-      CHECK_MESSAGE(status.ok(), status.describe());
       auto request = static_cast<Request>(message->header.request);
-      if (reply.present && !stream_->send(request, kFlagReply, &reply.payload, reply.size).ok()) return false;
+      if (!serve(*message)) return false;
       if (request == Request::kSetStatus) return queue(0).active() && queue(1).active();
     }
   }
@@ -110,6 +118,7 @@ class FakeBackEnd final : public BackEndListener {
   void resume() override {}
 
   Fd listener_;
+  std::optional<uint64_t> queue_pairs_;
   std::optional<MessageStream> stream_;
   std::optional<BackEnd> back_end_;
 };
@@ -118,9 +127,10 @@ class FakeBackEnd final : public BackEndListener {
 class WatchedDataplane {
  public:
   WatchedDataplane(const std::string& path, EngineOptions engine, uint32_t handshake_millis = 5000,
-                   uint16_t queue_size = 64, bool server = false) {
+                   uint16_t queue_size = 64, bool server = false, uint16_t queue_pairs = 1) {
     DataplaneOptions options;
     options.ports.push_back({"p0", path, queue_size, server});
+    options.ports.back().queue_pairs = queue_pairs;
     options.engine = std::move(engine);
     options.connector = {1, 20, handshake_millis};
     dataplane_ = std::make_unique<Dataplane>(options, [this](LinkEvent event) {
@@ -147,6 +157,15 @@ class WatchedDataplane {
     std::lock_guard lock(mutex_);
     for (const LinkEvent& event : events_) MESSAGE("told instead: ", event.up ? "up" : event.reason);
     return false;
+  }
+  /** Of the link that came up last. */
+  LinkEvent last_up() {
+    std::lock_guard lock(mutex_);
+    for (size_t i = events_.size(); i != 0; i--) {
+      if (events_[i - 1].up) return events_[i - 1];
+    }
+    FAIL("no link came up");
+    return {};
   }
   double counter(const std::string& name) { return metric(dataplane_->report().ports[0].counters, name); }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vhost_user/front_end.h"
 
+#include <algorithm>
 #include <cinttypes>
+#include <cstring>
 
 #include "vhost_user/message_table.h"
 #include "virtio/uapi.h"
@@ -13,12 +15,26 @@ namespace {
 constexpr uint64_t kDriverStatus =
     VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK;
 
+/** virtio 1.2, 5.1.4.1 */
+constexpr unsigned kLeastMtu = 68;
+
 /** Both positions of a packed ring at its beginning, with wrap counter 1 (vhost-user, "Vring state description"). */
 constexpr uint32_t kPackedBase = 0x80008000;
+
+/** As much of the configuration space as has fields that are used (virtio 1.2, 5.1.4). */
+constexpr uint32_t kConfigBytes = offsetof(virtio_net_config, mtu) + sizeof(virtio_net_config::mtu);
 
 uint64_t pointer_value(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
 }  // namespace
+
+OutgoingMessage vring_enable(uint16_t queue, bool enabled) {
+  OutgoingMessage out;
+  out.request = Request::kSetVringEnable;
+  out.payload.state = {queue, enabled ? 1u : 0u};
+  out.size = sizeof(VringState);
+  return out;
+}
 
 /** Steps that what was negotiated leaves out. */
 bool FrontEnd::skipped() const {
@@ -28,6 +44,9 @@ bool FrontEnd::skipped() const {
     case Step::kSetProtocolFeatures:
     case Step::kVringEnable: return !protocol;
     case Step::kGetQueueNum: return !has_protocol(kProtocolMq);
+    case Step::kGetConfig:
+      return (features_ & (feature_bit(VIRTIO_NET_F_MTU) | feature_bit(VIRTIO_NET_F_MQ))) == 0 ||
+             !has_protocol(kProtocolConfig);
     case Step::kSetStatus: return !has_protocol(kProtocolStatus);
     default: return false;
   }
@@ -37,7 +56,7 @@ bool FrontEnd::skipped() const {
 void FrontEnd::advance() {
   // All rings are set up before the first one is enabled, and a ring's kick comes last (it starts the ring).
   if (step_ == Step::kVringKick || step_ == Step::kVringEnable) {
-    if (++queue_ < kQueues) {
+    if (++queue_ < 2 * queue_pairs()) {
       step_ = step_ == Step::kVringKick ? Step::kVringNum : Step::kVringEnable;
       return;
     }
@@ -86,6 +105,11 @@ void FrontEnd::build(OutgoingMessage& out) {
     case Step::kGetProtocolFeatures: return ask(Request::kGetProtocolFeatures);
     case Step::kSetProtocolFeatures: return number(Request::kSetProtocolFeatures, protocol_features_);
     case Step::kGetQueueNum: return ask(Request::kGetQueueNum);
+    case Step::kGetConfig:
+      ask(Request::kGetConfig);
+      out.payload.config = {0, kConfigBytes, 0, {}};
+      out.size = offsetof(ConfigSpace, bytes) + kConfigBytes;
+      return;
     case Step::kSetOwner: out.request = Request::kSetOwner; return;
     case Step::kSetFeatures: return number(Request::kSetFeatures, features_);
     case Step::kSetMemTable:
@@ -111,7 +135,7 @@ void FrontEnd::build(OutgoingMessage& out) {
       return;
     case Step::kVringCall: attach(queue.call_fd); return number(Request::kSetVringCall, queue_);
     case Step::kVringKick: attach(queue.kick_fd); return number(Request::kSetVringKick, queue_);
-    case Step::kVringEnable: return state(Request::kSetVringEnable, 1);
+    case Step::kVringEnable: out = vring_enable(queue_, true); return;
     case Step::kSetStatus:
       number(Request::kSetStatus, kDriverStatus);
       if (has_protocol(kProtocolReplyAck)) {
@@ -132,11 +156,24 @@ Status FrontEnd::reply(const Message& message) {
       if ((features_ & kRequiredFeatures) != kRequiredFeatures) {
         return failure("USV_FEATURES", "expected a back-end with VIRTIO_F_VERSION_1, got features 0x%" PRIx64, number);
       }
+      if ((features_ & feature_bit(kVhostUserProtocolFeatures)) == 0) {
+        forget(VIRTIO_NET_F_MQ);
+        forget(VIRTIO_NET_F_MTU);
+      }
       break;
-    case Step::kGetProtocolFeatures: protocol_features_ = number & kFrontEndProtocolFeatures; break;
+    case Step::kGetProtocolFeatures:
+      protocol_features_ = number & kFrontEndProtocolFeatures;
+      // Without it nobody says how many pairs there are, and rings beyond the first pair do not exist.
+      if (!has_protocol(kProtocolMq)) forget(VIRTIO_NET_F_MQ);
+      // The field cannot be read.
+      if (!has_protocol(kProtocolConfig)) forget(VIRTIO_NET_F_MTU);
+      break;
     case Step::kGetQueueNum:
-      if (number < kQueuePairs)
-        return failure("USV_FEATURES", "expected at least one queue pair, got %" PRIu64, number);
+      if (number == 0) return failure("USV_FEATURES", "expected at least one queue pair, got none");
+      queue_pairs_ = static_cast<uint16_t>(std::min<uint64_t>(queue_pairs_, number));
+      break;
+    case Step::kGetConfig:
+      if (Status status = take_config(message); !status.ok()) return status;
       break;
     default:
       if (number != 0) {
@@ -147,6 +184,42 @@ Status FrontEnd::reply(const Message& message) {
   waiting_ = false;
   advance();
   while (step_ != Step::kDone && skipped()) advance();
+  return {};
+}
+
+/** The back-end's words: each field is looked at only where its feature says that it is there. */
+Status FrontEnd::take_config(const Message& message) {
+  if (message.header.size == 0) {  // it cannot tell (vhost-user, "VHOST_USER_GET_CONFIG")
+    forget(VIRTIO_NET_F_MTU);
+    return {};
+  }
+  const ConfigSpace& piece = message.payload.config;
+  if (piece.offset != 0 || piece.size != kConfigBytes) {
+    return failure("USV_MESSAGE", "expected the first %u bytes of the configuration space, got %u from %u on",
+                   kConfigBytes, piece.size, piece.offset);
+  }
+  virtio_net_config config{};
+  memcpy(&config, piece.bytes, kConfigBytes);
+  if ((features_ & feature_bit(VIRTIO_NET_F_MQ)) != 0) {
+    uint16_t most = config.max_virtqueue_pairs;
+    if (most < VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN || most > VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX) {
+      return failure("USV_MESSAGE", "expected 1 to 32768 queue pairs in the configuration space, got %u", most);
+    }
+    queue_pairs_ = std::min(queue_pairs_, most);
+  }
+  if ((features_ & feature_bit(VIRTIO_NET_F_MTU)) != 0) {
+    if (config.mtu < kLeastMtu) {
+      return failure("USV_MESSAGE", "expected an MTU of at least %u in the configuration space, got %u", kLeastMtu,
+                     config.mtu);
+    }
+    // Whoever accepts an MTU has buffers for a frame of that size (5.1.4.2); ours join only with VIRTIO_NET_F_MRG_RXBUF.
+    bool fits = config.mtu <= config_.largest_payload || (features_ & feature_bit(VIRTIO_NET_F_MRG_RXBUF)) != 0;
+    if (fits) {
+      mtu_ = config.mtu;
+    } else {
+      forget(VIRTIO_NET_F_MTU);
+    }
+  }
   return {};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The front-end's half of the vhost-user handshake as a state machine without I/O: asked for the next message until it
-// needs a reply, fed with replies, until the rings run. One pair of rings, one memory region.
+// needs a reply, fed with replies, until the rings run. Up to kMaxQueuePairs pairs of rings, one memory region.
 #pragma once
 
 #include <span>
@@ -23,7 +23,9 @@ struct FrontEndConfig {
   MemoryRegion region{};
   int memory_fd = -1;
   uint64_t features = kFrontEndFeatures;  // to ask for
-  FrontEndQueue queues[kQueues];
+  uint32_t largest_payload = UINT16_MAX;  // of a frame that one receive buffer takes
+  uint16_t queue_pairs = 1;               // to use; fewer are when the back-end has fewer
+  FrontEndQueue queues[kMaxQueues];
 };
 
 /** A request to send, with borrowed descriptors. */
@@ -37,9 +39,12 @@ struct OutgoingMessage {
   bool expects_reply = false;
 };
 
+/** SET_VRING_ENABLE for one queue of a connection whose handshake is done. */
+OutgoingMessage vring_enable(uint16_t queue, bool enabled);
+
 class FrontEnd {
  public:
-  explicit FrontEnd(const FrontEndConfig& config) : config_(config) {}
+  explicit FrontEnd(const FrontEndConfig& config) : config_(config), queue_pairs_(config.queue_pairs) {}
 
   /** The next request; false when a reply is awaited or the handshake is done. */
   bool next(OutgoingMessage& out);
@@ -49,9 +54,15 @@ class FrontEnd {
   Status reply(const Message& message);
   bool done() const { return step_ == Step::kDone; }
   bool waiting() const { return waiting_; }
+  /** Whether all is known that rings depend on: features(), queue_pairs() and mtu() are final. */
+  bool agreed() const { return step_ >= Step::kSetOwner; }
   /** What both sides have; 0 until the back-end has told. */
   uint64_t features() const { return features_; }
-  /** Rings that were made for features(), in place of those of the configuration, before any of them is told. */
+  /** What both sides have, at least 1. */
+  uint16_t queue_pairs() const { return (features_ & feature_bit(VIRTIO_NET_F_MQ)) != 0 ? queue_pairs_ : uint16_t{1}; }
+  /** Largest payload of a frame by the back-end's configuration space, 68 or more; 0: VIRTIO_NET_F_MTU is not negotiated. */
+  uint16_t mtu() const { return mtu_; }
+  /** Rings that were made for what was agreed() on, in place of those of the configuration, before any of them is told. */
   void set_queue(uint16_t index, const FrontEndQueue& queue) { config_.queues[index] = queue; }
   uint64_t protocol_features() const { return protocol_features_; }
 
@@ -61,6 +72,7 @@ class FrontEnd {
     kGetProtocolFeatures,
     kSetProtocolFeatures,
     kGetQueueNum,
+    kGetConfig,
     kSetOwner,
     kSetFeatures,
     kSetMemTable,
@@ -76,11 +88,15 @@ class FrontEnd {
   bool skipped() const;
   void advance();
   void build(OutgoingMessage& out);
+  Status take_config(const Message& message);
+  void forget(unsigned feature) { features_ &= ~feature_bit(feature); }
   bool has_protocol(unsigned bit) const { return (protocol_features_ & feature_bit(bit)) != 0; }
 
   FrontEndConfig config_;
   Step step_ = Step::kGetFeatures;
   uint16_t queue_ = 0;
+  uint16_t queue_pairs_;
+  uint16_t mtu_ = 0;
   bool waiting_ = false;
   MessageHeader awaited_{};
   uint64_t features_ = 0;

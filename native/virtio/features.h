@@ -65,16 +65,15 @@ inline constexpr uint64_t kSupportedProtocolFeatures =
     feature_bit(kProtocolConfig) | feature_bit(kProtocolResetDevice) | feature_bit(kProtocolConfigureMemSlots) |
     feature_bit(kProtocolStatus);
 /** What our driver makes use of. */
-inline constexpr uint64_t kFrontEndProtocolFeatures =
-    feature_bit(kProtocolMq) | feature_bit(kProtocolReplyAck) | feature_bit(kProtocolStatus);
+inline constexpr uint64_t kFrontEndProtocolFeatures = feature_bit(kProtocolMq) | feature_bit(kProtocolReplyAck) |
+                                                      feature_bit(kProtocolConfig) | feature_bit(kProtocolStatus);
 
-/** Most pairs of a port at the switch; queue 2i is the front-end's receive queue of pair i, 2i + 1 its transmit queue. */
+/** Most pairs of a port; queue 2i is the front-end's receive queue of pair i, 2i + 1 its transmit queue (virtio 1.2, 5.1.2). */
 inline constexpr uint16_t kMaxQueuePairs = 8;
 inline constexpr uint16_t kMaxQueues = 2 * kMaxQueuePairs;
 
-/** Our driver has one pair: queue 0 is the front-end's receive queue, queue 1 its transmit queue (virtio 1.2, 5.1.2). */
-inline constexpr uint16_t kQueuePairs = 1;
-inline constexpr uint16_t kQueues = 2 * kQueuePairs;
+/** Of a port with one pair; the numbers of its two queues, and of those of any pair modulo 2. */
+inline constexpr uint16_t kQueues = 2;
 inline constexpr uint16_t kReceiveQueue = 0;
 inline constexpr uint16_t kTransmitQueue = 1;
 

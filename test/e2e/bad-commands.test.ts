@@ -120,7 +120,7 @@ const table: readonly Bad[] = [
   },
   {
     name: 'a CPU that the dataplane cannot have',
-    args: dataplane(missing, '--engine', 'l2fwd', '--cpu', absentCpu),
+    args: dataplane(missing, '--engine', 'l2fwd', '--cpus', absentCpu),
     code: 'USV_CONFIG',
     says: [absentCpu],
   },

@@ -115,6 +115,25 @@ test('frames with a pattern come back as they were sent', async () => {
   await peer.ended;
 });
 
+test('several queue pairs: each carries frames, the log and the reports say so, one limit holds for all', async () => {
+  const port = `net_virtio_user0,queues=4,path=${join(root, 'b')}.sock`;
+  const peer = run('b', { port: [port], engine: 'rxonly', verify: true });
+  await peer.up;
+  expect(peer.lines.find((line) => line.includes('link is up'))).toContain('"queuePairs":4');
+  const sender = { engine: 'txonly', verify: true, limit: 2000, seconds: 0.2 };
+  const source = run('a', { ...sender, port: [port.replace('/b.sock', '/a.sock')] });
+  await source.ended;
+  const last = source.reports.at(-1);
+  expect(last?.engine).toMatchObject({ sent: 2000 });
+  const { tx_packets: all, active_pairs: active, ...counters } = last?.ports['net_virtio_user0'] ?? {};
+  const byPair = [0, 1, 2, 3].map((pair) => counters[`tx_packets_q${pair}`] ?? 0);
+  expect(active).toBe(4);
+  expect(byPair.reduce((sum, count) => sum + count, 0)).toBe(all);
+  peer.stop();
+  await peer.ended;
+  expect(peer.reports.at(-1)?.engine).toMatchObject({ corrupted: 0, foreign: 0 });
+});
+
 describe('memory', () => {
   test('of POSIX kind lies in its directory without a name', async () => {
     const directory = join(root, 'mine');

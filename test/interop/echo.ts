@@ -25,11 +25,14 @@ export function verifyingDriver(options: {
   readonly size: number;
   readonly server?: boolean;
   readonly offers?: Partial<DriverOffers>;
+  /** Default: 1. */
+  readonly queuePairs?: number;
 }): RunningDriver {
-  const { path, queueSize, size, server = false, offers = {} } = options;
+  const { path, queueSize, size, server = false, offers = {}, queuePairs = 1 } = options;
   const addresses = { sourceMac: ourMac, destinationMac: peerMac };
   const traffic = { size, limit: 0, verify: true, running: false, ...addresses };
-  return new RunningDriver({ path, server, queueSize, offers, engine: { kind: 'txonly', ...traffic } });
+  const engine = { kind: 'txonly', ...traffic } as const;
+  return new RunningDriver({ path, server, queueSize, queuePairs, offers, engine });
 }
 
 /** Sends until `frames` more have come back. */

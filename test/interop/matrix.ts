@@ -4,6 +4,7 @@
 // tables that the tests run by, so that a mode cannot be promised without being run.
 
 import { csumModes } from './csum-modes.ts';
+import { driverQueueModes } from './driver-queue-modes.ts';
 import { sizesFor } from './frame-sizes.ts';
 import { guestModes } from './guest/modes.ts';
 import { ovsFrontEndModes } from './ovs-front-end-modes.ts';
@@ -69,6 +70,11 @@ export const matrix: readonly MatrixRow[] = [
   ...vhostModes.map(({ name, offers }) => ({
     ...{ peer: 'testpmd, vhost', mode: name, test: 'vhost.test.ts' },
     checked: `negotiated features; ${echoOf(sizesFor(offers.mergeable))}`,
+  })),
+  ...driverQueueModes.map(({ name }) => ({
+    ...{ peer: 'testpmd, vhost', mode: name, test: 'driver-queues.test.ts' },
+    checked:
+      '512 B whole, both ways, by each pair; pairs at rest and back under traffic; the same at our switch',
   })),
   {
     ...{ peer: 'testpmd, vhost', mode: 'kill -9', test: 'restart.test.ts' },

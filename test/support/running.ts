@@ -121,6 +121,8 @@ export interface DriverOptions {
   /** We listen at the path. */
   readonly server?: boolean;
   readonly queueSize: number;
+  /** Default: 1. */
+  readonly queuePairs?: number;
   /** Others than a dataplane's defaults for frames of one buffer. */
   readonly offers?: Partial<DriverOffers>;
   readonly engine: EngineOptions;
@@ -142,6 +144,7 @@ export class RunningDriver {
           name: 'port',
           path: options.path,
           queueSize: options.queueSize,
+          queuePairs: options.queuePairs ?? 1,
           server: options.server ?? false,
           offers: { ...usualOffers, ...options.offers },
         },
@@ -149,7 +152,7 @@ export class RunningDriver {
       engine: options.engine,
       memory: { kind: 'memfd', place: '' },
       buffers: 0,
-      cpu: options.cpu ?? -1,
+      cpus: options.cpu === undefined ? [] : [options.cpu],
       idleMicros: 50,
       pollMode: 'adaptive',
       backoffMinMillis: 10,
@@ -168,6 +171,11 @@ export class RunningDriver {
     return this.#last?.features ?? 0n;
   }
 
+  /** In use by the link, 0 without one. */
+  get queuePairs(): number {
+    return this.#last?.queuePairs ?? 0;
+  }
+
   async linkUp(): Promise<void> {
     if (this.#last?.up !== true) await firstEvent(this.#events, ({ up }) => up, 'the link up');
   }
@@ -178,6 +186,11 @@ export class RunningDriver {
 
   setRunning(running: boolean): void {
     this.#native.setRunning(running);
+  }
+
+  /** How many pairs carry frames from now on. */
+  setQueuePairs(pairs: number): void {
+    this.#native.setQueuePairs(pairs);
   }
 
   /** A number of the engine, 0 when it has none of that name. */

@@ -29,6 +29,8 @@ export interface VhostPort {
   readonly path: string;
   /** Somebody else listens there, and testpmd connects, again and again. */
   readonly client?: boolean;
+  /** Queue pairs at most; default 1. */
+  readonly queues?: number;
 }
 
 /** A tap device that testpmd makes where it runs. */
@@ -84,7 +86,8 @@ let serial = 0;
 function deviceArguments(port: TestpmdPort, index: number): string {
   if (port.kind === 'tap') return `net_tap${index},iface=${port.device},mac=${port.mac}`;
   if (port.kind === 'vhost') {
-    return `net_vhost${index},iface=${port.path},queues=1,client=${port.client === true ? 1 : 0}`;
+    const client = port.client === true ? 1 : 0;
+    return `net_vhost${index},iface=${port.path},queues=${port.queues ?? 1},client=${client}`;
   }
   const { path, mac, queueSize, queues = 1, devargs = [] } = port;
   return [

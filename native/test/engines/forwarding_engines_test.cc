@@ -98,6 +98,28 @@ TEST_CASE("traffic: sends its limit and not more, numbered, only while it runs")
   CHECK(engine.max_sleep_millis() == -1);
 }
 
+TEST_CASE("traffic: two lanes with one limit send it together") {
+  Wires first, second;
+  TrafficOptions options;
+  options.transmit = true;
+  options.limit = 100;
+  options.budget = std::make_shared<FrameBudget>(options.limit);
+  Traffic one(first.port(), options), two(second.port(), options);
+  REQUIRE(one.open().ok());
+  REQUIRE(two.open().ok());
+  size_t by_one = 0, by_two = 0;
+  // The first ring fills up, and what it did not take is still there for the other one.
+  for (int pass = 0; pass < 5; pass++) one.poll();
+  CHECK(metric(one.report(), "sent") == 64);
+  for (int pass = 0; pass < 5; pass++) two.poll();
+  by_one += first.sent().size();
+  by_two += second.sent().size();
+  CHECK(by_one == 64);
+  CHECK(by_two == 36);
+  CHECK(one.max_sleep_millis() == -1);
+  CHECK(two.max_sleep_millis() == -1);
+}
+
 TEST_CASE("traffic: a full ring costs no buffer and no number") {
   Wires wires;
   TrafficOptions options;

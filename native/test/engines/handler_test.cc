@@ -232,7 +232,7 @@ TEST_CASE("handler: every buffer comes back, over thousands of frames and all wa
     bench.wires.sent(0);
     bench.wires.sent(1);
   }
-  for (VirtioPort* port : bench.wires.ports()) port->reclaim();
+  for (PortQueue* port : bench.wires.ports()) port->reclaim();
   CHECK(bench.count("in_hand") == 0);
   // What is not in the pool waits in the receive rings, less than a batch short of full.
   uint32_t posted = bench.wires.receive(0).available() + bench.wires.receive(1).available();

@@ -18,14 +18,13 @@ class Wires {
   explicit Wires(size_t count = 1, uint32_t buffers = 400, uint16_t queue_size = kSize,
                  uint64_t features = kRequiredFeatures)
       : features_(features) {
-    size_t rings = VirtioPort::ring_bytes(queue_size);
+    size_t rings = PortQueue::ring_bytes(queue_size);
     SegmentOptions options;
     options.bytes = count * rings + size_t{buffers} * kBufferStride;
     REQUIRE(segment_.create(options).ok());
     pool_.emplace(segment_.data() + count * rings, buffers);
     for (size_t i = 0; i < count; i++) {
-      VirtioPortOptions port{i == 0 ? "p0" : "p1", "", queue_size};
-      ports_.push_back(std::make_unique<VirtioPort>(port, *pool_, segment_.data() + i * rings));
+      ports_.push_back(std::make_unique<PortQueue>(queue_size, *pool_, segment_.data() + i * rings));
       REQUIRE(ports_.back()->open().ok());
     }
     receive_.resize(count);
@@ -33,9 +32,9 @@ class Wires {
     for (size_t i = 0; i < count; i++) connect(i);
   }
 
-  VirtioPort& port(size_t i = 0) { return *ports_[i]; }
-  std::vector<VirtioPort*> ports() {
-    std::vector<VirtioPort*> all;
+  PortQueue& port(size_t i = 0) { return *ports_[i]; }
+  std::vector<PortQueue*> ports() {
+    std::vector<PortQueue*> all;
     for (auto& port : ports_) all.push_back(port.get());
     return all;
   }
@@ -44,17 +43,19 @@ class Wires {
   SplitDeviceQueue<>& transmit(size_t i = 0) { return transmit_[i]; }
 
   /** The same after another agreement. */
-  void connect(size_t i, uint64_t features) {
+  void connect(size_t i, uint64_t features, uint16_t mtu = 0) {
     features_ = features;
+    mtu_ = mtu;
     connect(i);
   }
   /** Resets the rings of a port as its connector would, and brings its link up. */
   void connect(size_t i) {
+    ports_[i]->set_down();  // or the link of before would do
     // The connector's half waits for the data thread's half, so one of them needs a thread for a moment.
     std::thread connector([&] {
-      PollThread nobody({});
-      ports_[i]->reset_rings(nobody, features_);
-      ports_[i]->set_up(nobody);
+      ports_[i]->begin_reset({features_, mtu_});
+      ports_[i]->await_reset();
+      ports_[i]->set_up();
     });
     REQUIRE(eventually([&] {
       ports_[i]->serve_control();
@@ -62,8 +63,8 @@ class Wires {
     }));
     connector.join();
     bool indirect = (features_ & feature_bit(VIRTIO_RING_F_INDIRECT_DESC)) != 0;
-    receive_[i].attach(split(ports_[i]->front_end_queue(kReceiveQueue).ring), 0);
-    transmit_[i].attach(split(ports_[i]->front_end_queue(kTransmitQueue).ring), 0, indirect);
+    receive_[i].attach(split(ports_[i]->receive_queue().ring), 0);
+    transmit_[i].attach(split(ports_[i]->transmit_queue().ring), 0, indirect);
   }
 
   /** A frame arrives at port `i`; false when it has no buffer for it. */
@@ -133,7 +134,7 @@ class Wires {
     SplitDeviceQueue<>& queue = transmit_[i];
     while (queue.pending()) {
       Chain chain{};
-      vring_desc descriptor;
+      vring_desc descriptor{};
       queue.begin();
       REQUIRE(queue.look_ahead(&chain, 1) == 1);
       REQUIRE(queue.take(chain, descriptor));
@@ -166,13 +167,14 @@ class Wires {
   }
 
   const vring_desc* descriptor_at(size_t i, uint32_t index) {
-    return split(ports_[i]->front_end_queue(kTransmitQueue).ring).desc + index;
+    return split(ports_[i]->transmit_queue().ring).desc + index;
   }
 
   uint64_t features_;
+  uint16_t mtu_ = 0;
   Segment segment_;
   std::optional<BufferPool> pool_;
-  std::vector<std::unique_ptr<VirtioPort>> ports_;
+  std::vector<std::unique_ptr<PortQueue>> ports_;
   std::vector<SplitDeviceQueue<>> receive_, transmit_;
 };
 

@@ -120,6 +120,13 @@ onNode('attachments', () => {
     });
   });
 
+  test('with several queue pairs the tap has several queues', async () => {
+    expect(await node.cni('ADD', pod, node.config(pod, { queues: 2 }))).toMatchObject({ code: 0 });
+    const document = join(node.root, 'run/usvhost/pods', pod.device, 'net1', 'port.json');
+    expect(JSON.parse(await node.run('cat', document))).toMatchObject({ queues: 2 });
+    expect(await pod.run('ip', '-d', 'link', 'show', 'net1')).toContain('multi_queue');
+  });
+
   test('podRole server: the pod listens in its directory, and what it leaves there goes with the port', async () => {
     const config = node.config(pod, { podRole: 'server', endpoint: 'socket' });
     const added = await node.cni('ADD', pod, config);

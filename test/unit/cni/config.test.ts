@@ -42,6 +42,18 @@ test('addresses of the runtime belong to the IPAM plugin when there is one', () 
   expect(ownAddresses(config)).toEqual([]);
 });
 
+test.each([
+  [1, true],
+  [8, true],
+  [0, false],
+  [9, false],
+  [1.5, false],
+])('%d queue pairs: %s', (queues, accepted) => {
+  const act = () => readConfig({ ...good, queues });
+  if (accepted) expect(act().queues).toBe(queues);
+  else expect(act).toThrow(expect.objectContaining({ code: 'USV_CONFIG' }));
+});
+
 test('an unknown key is named with its value and the code of the specification', () => {
   const act = () => readConfig({ ...good, runtimeConfig: { portMappings: { ingressRate: 5 } } });
   expect(act).toThrow(expect.objectContaining({ code: 'USV_CNI_FIELD', cniCode: 2 }));

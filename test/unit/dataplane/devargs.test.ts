@@ -7,14 +7,14 @@ import fc from 'fast-check';
 import { type PortArguments, parseDevargs } from '../../../dataplane/devargs.ts';
 import { UsvhostError } from '../../../lib/errors.ts';
 
-const nothing = { queueSize: undefined, mac: undefined, server: undefined, offers: {} };
+const nothing = { queueSize: undefined, queues: undefined, mac: undefined, server: undefined, offers: {} };
 
 describe('good', () => {
   const table: readonly (readonly [string, PortArguments])[] = [
     // The example of the RFC.
     [
       'eth_cvio0,queue_num=256,rx=1,tx=1,cq=0,path=/var/run/usvhost',
-      { name: 'eth_cvio0', path: '/var/run/usvhost', ...nothing, queueSize: 256 },
+      { name: 'eth_cvio0', path: '/var/run/usvhost', ...nothing, queueSize: 256, queues: 1 },
     ],
     ['eth_cvio9999,path=/s', { name: 'eth_cvio9999', path: '/s', ...nothing }],
     [
@@ -23,8 +23,17 @@ describe('good', () => {
     ],
     [
       'net_virtio_user0,path=/s,queues=1,queue_size=1024,mac=02:00:00:00:00:01',
-      { name: 'net_virtio_user0', path: '/s', ...nothing, queueSize: 1024, mac: '02:00:00:00:00:01' },
+      {
+        name: 'net_virtio_user0',
+        path: '/s',
+        ...nothing,
+        queueSize: 1024,
+        queues: 1,
+        mac: '02:00:00:00:00:01',
+      },
     ],
+    ['net_virtio_user0,path=/s,queues=8', { name: 'net_virtio_user0', path: '/s', ...nothing, queues: 8 }],
+    ['eth_cvio0,rx=4,path=/s,tx=4', { name: 'eth_cvio0', path: '/s', ...nothing, queues: 4 }],
     // DPDK's old name, and no number.
     ['virtio_user,path=/s', { name: 'virtio_user', path: '/s', ...nothing }],
     ['net_virtio_user,path=s', { name: 'net_virtio_user', path: 's', ...nothing }],
@@ -85,10 +94,12 @@ describe('bad', () => {
     ['eth_cvio0,path=/s,queue_size=256', 'queue_size'],
     ['eth_cvio0,path=/s,__proto__=1', '__proto__'],
     ['eth_cvio0,path=/s,toString=1', 'toString'],
-    ['eth_cvio0,path=/s,rx=2', '1 (one queue pair) for rx=, got "2"'],
+    ['eth_cvio0,path=/s,rx=9', '1 to 8, rx and tx alike for rx=, got "9"'],
+    ['eth_cvio0,path=/s,rx=2,tx=4', 'rx and tx alike for tx=, got "4"'],
     ['eth_cvio0,path=/s,tx=0', 'for tx='],
     ['eth_cvio0,path=/s,cq=1', '0 (no control queue) for cq='],
-    ['net_virtio_user0,path=/s,queues=2', 'for queues='],
+    ['net_virtio_user0,path=/s,queues=9', '1 to 8'],
+    ['net_virtio_user0,path=/s,queues=0', 'for queues='],
     ['net_virtio_user0,path=/s,server=2', '0 (connect) or 1 (listen)'],
     ['eth_cvio0,path=/s,server=1', 'a key of eth_cvio0'],
     ['net_virtio_user0,path=/s,packed_vq=2', '0 or 1 for packed_vq='],

@@ -118,6 +118,52 @@ describe('offers', () => {
   });
 });
 
+describe('queue pairs', () => {
+  const wish = (queues: number): void =>
+    writeFileSync(join(root, 'net1', 'port.json'), JSON.stringify({ ...contract, queues }));
+
+  test('are those of port.json, and the tap has as many queues', () => {
+    wish(4);
+    expect(options({})).toMatchObject({ ports: [{ queuePairs: 4 }], engine: { multiQueue: true } });
+    wish(1);
+    expect(options({})).toMatchObject({ ports: [{ queuePairs: 1 }], engine: { multiQueue: false } });
+  });
+
+  test('are at most what the driver can have, when the node wishes more', () => {
+    wish(16);
+    expect(options({}).ports[0]).toMatchObject({ queuePairs: 8 });
+  });
+
+  test('are those of the device arguments first; the tap stays as the node made it', () => {
+    wish(4);
+    port = `${port},queues=1`;
+    expect(options({})).toMatchObject({ ports: [{ queuePairs: 1 }], engine: { multiQueue: true } });
+    expect(options({ port: [`${bare},queues=2`], tap: 'tap0' })).toMatchObject({
+      ports: [{ queuePairs: 2 }],
+      engine: { multiQueue: true },
+    });
+    expect(options({ port: ['eth_cvio0,path=/s,rx=3,tx=3'], engine: 'txonly' }).ports[0]).toMatchObject({
+      queuePairs: 3,
+    });
+  });
+
+  test.each(['ping', 'handler'])('are one with engine %s, whatever the node wishes', (engine) => {
+    wish(4);
+    const config = { engine, target: '10.1.2.9', handler: 'handler.ts' };
+    expect(options(config).ports[0]).toMatchObject({ queuePairs: 1 });
+    const asked = (): unknown => options({ ...config, port: [`${port},queues=2`] });
+    expect(asked).toThrow(expect.objectContaining({ code: 'USV_DEVARG' }));
+    expect(asked).toThrow(`1 with engine ${engine}`);
+  });
+
+  test('are the same for both ports', () => {
+    const two = [`${bare},queues=2`, 'net_virtio_user1,path=/nonexistent/other.sock'];
+    const unequal = (): unknown => options({ port: two, engine: 'l2fwd' });
+    expect(unequal).toThrow(expect.objectContaining({ code: 'USV_DEVARG' }));
+    expect(unequal).toThrow('2 and 1');
+  });
+});
+
 describe('without port.json', () => {
   beforeEach(() => {
     port = bare;

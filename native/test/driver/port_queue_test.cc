@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// VirtioPort: where each buffer is at any time, and what is counted when a frame cannot be sent.
-#include "driver/virtio_port.h"
+// PortQueue: where each buffer is at any time, and what is counted when a frame cannot be sent.
+#include "driver/port_queue.h"
 
 #include <sys/eventfd.h>
 
@@ -80,7 +80,7 @@ TEST_CASE("an empty pool leaves the receive ring short, and it recovers") {
 
 TEST_CASE("kicks are sent when they are wanted, once a burst") {
   Wires wires;
-  int kick = wires.port().front_end_queue(kTransmitQueue).kick_fd;
+  int kick = wires.port().transmit_queue().kick_fd;
   uint64_t kicks = 0;
   [[maybe_unused]] ssize_t drained = read(kick, &kicks, sizeof kicks);
   Packet packets[2] = {take(wires), take(wires)};

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Our driver with several queue pairs: at DPDK's vhost with eight, which sends each frame back by the pair it came by, and at
+// our switch, whose other port echoes. Every frame is counted, also while pairs rest and come back under traffic.
+
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { eventually } from '../support/eventually.ts';
+import { groupNeeds } from '../support/need.ts';
+import { privateDirectory } from '../support/private-directory.ts';
+import { RunningDriver, RunningSwitch } from '../support/running.ts';
+import { Testpmd } from '../support/testpmd.ts';
+import { driverQueueModes } from './driver-queue-modes.ts';
+import { accountOf, exchange, verifyingDriver, wantedFrames } from './echo.ts';
+import { driverStation, printedRows, type Station, switchStation, testpmdStation } from './ledger.ts';
+
+const row = printedRows();
+const queueSize = 256;
+const most = 8;
+
+/** Frames of each pair, `rx` or `tx`. */
+function byPair(driver: RunningDriver, direction: 'rx' | 'tx', pairs: number): number[] {
+  const { counters } = driver;
+  return Array.from({ length: pairs }, (_, pair) => counters[`${direction}_packets_q${pair}`] ?? 0);
+}
+
+async function allPairs(driver: RunningDriver, pairs: number, frames: number): Promise<void> {
+  await exchange(driver, frames);
+  await eventually(
+    () => Math.min(...byPair(driver, 'tx', pairs)),
+    (least) => least > 0,
+    'frames of each pair',
+  );
+}
+
+/** Counts frames that all pairs carry, then those of one pair, then those of all again. */
+async function restAndReturn(driver: RunningDriver, pairs: number): Promise<void> {
+  const active = (): number => driver.counters['active_pairs'] ?? 0;
+  driver.setRunning(true);
+  try {
+    for (const count of [1, pairs, 1, pairs]) {
+      driver.setQueuePairs(count);
+      await eventually(active, (now) => now === count, `${count} active pairs`);
+      const received = driver.metric('received');
+      await eventually(
+        () => driver.metric('received'),
+        (now) => now >= received + wantedFrames,
+        `${wantedFrames} more frames`,
+      );
+    }
+  } finally {
+    driver.setRunning(false);
+  }
+}
+
+for (const { name, pairs, offers } of driverQueueModes) {
+  groupNeeds('dpdk-testpmd')(`vhost, ${name}`, () => {
+    const directory = privateDirectory();
+    const path = join(directory.path, 'vhost.sock');
+    const started: { testpmd?: Testpmd; driver?: RunningDriver } = {};
+
+    function running(): { testpmd: Testpmd; driver: RunningDriver } {
+      const { testpmd, driver } = started;
+      if (testpmd === undefined || driver === undefined) throw new Error('nothing has started');
+      return { testpmd, driver };
+    }
+
+    beforeAll(async () => {
+      started.testpmd = await Testpmd.start({
+        ports: [{ kind: 'vhost', path, queues: most }],
+        forward: 'macswap',
+        arguments: [`--rxq=${most}`, `--txq=${most}`],
+      });
+      await started.testpmd.startForwarding();
+      started.driver = verifyingDriver({ path, queueSize, size: 512, offers, queuePairs: pairs });
+      await started.driver.linkUp();
+    }, 60_000);
+
+    afterAll(async () => {
+      started.driver?.close();
+      await started.testpmd?.stop();
+      directory.remove();
+    });
+
+    test('each pair carries frames, which come back whole', async () => {
+      const { testpmd, driver } = running();
+      expect(driver.queuePairs).toBe(pairs);
+      const stations = [testpmdStation(testpmd)];
+      const account = await accountOf(driver, stations, () => allPairs(driver, pairs, wantedFrames * pairs));
+      row(`vhost, ${name}`, account);
+      expect(account).toMatchObject({ corrupted: 0, foreign: 0 });
+      for (const direction of ['tx', 'rx'] as const) {
+        const counts = byPair(driver, direction, pairs);
+        expect(Math.min(...counts)).toBeGreaterThan(0);
+      }
+    }, 60_000);
+
+    test('pairs rest and come back under traffic', async () => {
+      const { testpmd, driver } = running();
+      const stations = [testpmdStation(testpmd)];
+      const account = await accountOf(driver, stations, () => restAndReturn(driver, pairs));
+      row(`vhost, ${name}, pairs at rest`, account);
+      expect(account).toMatchObject({ corrupted: 0, foreign: 0 });
+      expect(driver.linksUp).toBe(1);
+    }, 60_000);
+  });
+
+  test(`at our switch, ${name}: every frame is counted, also with pairs at rest`, async () => {
+    const directory = privateDirectory();
+    const ours = new RunningSwitch({ directory: directory.path });
+    const drivers: RunningDriver[] = [];
+    try {
+      const echoing = new RunningDriver({
+        ...{ path: ours.addPort('echo'), queueSize, queuePairs: pairs, offers },
+        engine: { kind: 'l2fwd', mode: 'swap' },
+      });
+      drivers.push(echoing);
+      const path = ours.addPort('source');
+      const source = verifyingDriver({ path, queueSize, size: 512, offers, queuePairs: pairs });
+      drivers.push(source);
+      for (const driver of drivers) {
+        await driver.linkUp();
+        expect(driver.queuePairs).toBe(pairs);
+      }
+      await Promise.all(['echo', 'source'].map((port) => ours.until(port, 'up')));
+      const other: Station = async () => {
+        const losses = Object.entries(await driverStation(echoing)());
+        return Object.fromEntries(losses.map(([loss, count]) => [`echo.${loss}`, count]));
+      };
+      const stations = [switchStation(ours, 'source', 'echo'), other];
+      const account = await accountOf(source, stations, async () => {
+        await allPairs(source, pairs, wantedFrames);
+        await restAndReturn(source, pairs);
+      });
+      row(`our switch, ${name}, pairs at rest`, account);
+      expect(account).toMatchObject({ corrupted: 0, foreign: 0 });
+    } finally {
+      for (const driver of drivers) driver.close();
+      ours.close();
+      directory.remove();
+    }
+  }, 60_000);
+}
