@@ -3,6 +3,7 @@
 // buffers are the back-end's words, and checked; a frame that they do not make is dropped with all its buffers, and counted.
 #pragma once
 
+#include "base/wire.h"
 #include "driver/driver_counters.h"
 #include "driver/packet.h"
 #include "memory/address.h"
@@ -141,7 +142,6 @@ class ReceiveSide {
   /** Joins `buffers` used buffers to one frame, or drops all of them that are there. */
   template <class Next>
   bool merge(const Filled& first, uint16_t buffers, Next next, Packet& out) {
-    constexpr uint32_t kEthernetBytes = 14;
     if (buffers == 0) {
       drop(first.buffer, counters_.rx_drop_buffers);
       return false;

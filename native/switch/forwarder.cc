@@ -91,20 +91,20 @@ void Forwarder::flood(PortRuntime& source, uint32_t frame) {
 bool Forwarder::refuses(PortRuntime& source, uint32_t frame) {
   if (offloads_.refused(frame)) return true;
   uint32_t length = frames_[frame].length;
-  if (length >= kEthernetHeader && (length <= source.max_frame || offloads_.segmented(frame))) return false;
-  source.counters->add(length < kEthernetHeader ? Counter::tx_drop_short : Counter::tx_drop_oversize, 1);
+  if (length >= kEthernetBytes && (length <= source.max_frame || offloads_.segmented(frame))) return false;
+  source.counters->add(length < kEthernetBytes ? Counter::tx_drop_short : Counter::tx_drop_oversize, 1);
   return true;
 }
 
 /** Reads the addresses, wherever they lie, and keeps what was read. */
 void Forwarder::read_addresses(uint32_t index) {
   Frame& frame = frames_[index];
-  uint8_t scattered[kEthernetHeader];
+  uint8_t scattered[kEthernetBytes];
   const uint8_t* start = frame.single.data;
   if (offloads_.segmented(index)) {
     start = offloads_.tcp(index).bytes;
   } else if (frame.list != nullptr) {
-    gather(scattered, frame.list, 0, kEthernetHeader);
+    gather(scattered, frame.list, 0, kEthernetBytes);
     start = scattered;
   }
   frame.read_ethernet(start);
@@ -119,12 +119,12 @@ void Forwarder::classify(PortRuntime& source, uint32_t count, uint32_t now) {
   bool spoofed = false;
   Group* group = nullptr;  // of the last destination, when frames to it go to one port
   const bool claims = source.leaves.any();
-  const uint32_t longest = source.max_frame - kEthernetHeader;
+  const uint32_t longest = source.max_frame - kEthernetBytes;
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < count; i++) {
     Frame& frame = frames_[i];
     bytes += frame.length;
-    if (!claims && frame.list == nullptr && frame.length - kEthernetHeader <= longest) [[likely]] {
+    if (!claims && frame.list == nullptr && frame.length - kEthernetBytes <= longest) [[likely]] {
       frame.read_ethernet(frame.single.data);
     } else {
       if (refuses(source, i)) continue;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 
+#include "base/wire.h"
 #include "switch/mac_table.h"
 #include "virtio/device_chain.h"
 #include "virtio/split_ring.h"
@@ -15,8 +16,6 @@ namespace usvhost {
 
 /** Frames of one port in one pass: fairness between ports, and the size of what a burst needs. */
 inline constexpr uint32_t kBurst = 32;
-
-inline constexpr uint32_t kEthernetHeader = 14;
 
 /**
  * Its sender goes on writing, so the Ethernet header is read once and sent as it was read: who it goes to and whom it claims to
@@ -28,7 +27,7 @@ struct Frame {
   uint32_t length;       // from the destination address on
   uint8_t ethernet[16];  // from read_ethernet() on
 
-  /** `start` has the header; the frame has at least kEthernetHeader bytes. No word is loaded twice for what it decides. */
+  /** `start` has the header; the frame has at least kEthernetBytes bytes. Each address is of one load, and what is kept is what was loaded. */
   void read_ethernet(const uint8_t* start) {
     uint64_t low = load_bytes_once(start);
     uint64_t high = load_bytes_once(start + 6);
@@ -43,14 +42,14 @@ struct Frame {
   }
   /** After read_ethernet(): puts that copy in the place of what stands in the list. */
   void own_list() {
-    cut_front(kEthernetHeader);
-    *--list = {ethernet, kEthernetHeader};
+    cut_front(kEthernetBytes);
+    *--list = {ethernet, kEthernetBytes};
   }
   /** The pieces with our copy of the header as the first one; `own` is where they are when there is no list. */
   const BufferPiece* pieces(BufferPiece (&own)[2]) const {
     if (list != nullptr) return list;
-    own[0] = {const_cast<uint8_t*>(ethernet), kEthernetHeader};  // nobody writes by a frame's pieces
-    own[1] = {single.data + kEthernetHeader, single.length - kEthernetHeader};
+    own[0] = {const_cast<uint8_t*>(ethernet), kEthernetBytes};  // nobody writes by a frame's pieces
+    own[1] = {single.data + kEthernetBytes, single.length - kEthernetBytes};
     return own;
   }
   /** Cuts `bytes` off the front of the list, which has them; a piece may be left that has none. */
