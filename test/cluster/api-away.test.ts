@@ -11,6 +11,7 @@ import { groupNeeds } from '../support/need.ts';
 import { chainedStage } from './chain.ts';
 import { inside } from './cluster.ts';
 import { hold, letGo } from './daemons.ts';
+import { nodeHears } from './heard.ts';
 import { portCount } from './names.ts';
 import { pod } from './pods.ts';
 import { killSandbox } from './sandbox.ts';
@@ -77,9 +78,8 @@ groupNeeds(...clusterPeers)('a node without its API server', () => {
     await stage.runs('left');
     await reaches(stage, 'left', target);
     // Pods without grace are gone for the API server at once. The kubelet tells it of pods before it hears of them again.
-    await stage.apply(pod('heard'));
-    await stage.runs('heard');
-    await stage.remove('left', 'right', 'heard');
+    await nodeHears(stage);
+    await stage.remove('left', 'right');
     await stage.nothingLeft();
   }, 300_000);
 });

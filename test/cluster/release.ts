@@ -7,13 +7,15 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from '../../cli/demo/process.ts';
-import { usvFailure } from '../../lib/errors.ts';
+import { UsvhostError, usvFailure } from '../../lib/errors.ts';
 import { buildHelm, chart } from '../../scripts/helm.ts';
 import { projectRoot } from '../../scripts/main.ts';
+import { eventually } from '../support/eventually.ts';
 import { inside } from './cluster.ts';
 import { importArchive } from './import-image.ts';
 import { portCount } from './names.ts';
 import { PodSpace } from './pod-space.ts';
+import { pod } from './pods.ts';
 import type { OnUndo } from './undo.ts';
 
 /** Of the release, and of our pods. */
@@ -53,6 +55,23 @@ export class Release extends PodSpace {
   async installAgain(): Promise<void> {
     await this.helm('install', releaseName, chart, '--create-namespace', '--wait', ...this.#values);
     await this.offers(portCount);
+    await this.#admits();
+  }
+
+  /** Waits until the API server reaches the webhook: its pods are ready before the node's proxy knows the way to them. */
+  async #admits(): Promise<void> {
+    const stdin = JSON.stringify(pod('wrong', { annotations: { 'usvhost.io/inject': 'perhaps' } }));
+    const create = inside(['kubectl', '--namespace=default', 'create', '--dry-run=server', '--filename=-']);
+    const look = async (): Promise<string> => {
+      try {
+        return await run(create, { stdin });
+      } catch (error) {
+        if (error instanceof UsvhostError) return error.details;
+        throw error;
+      }
+    };
+    const refused = (said: string): boolean => said.includes('USV_ANNOTATION');
+    await eventually(look, refused, 'a wrong annotation refused', { millis: 90_000, stepMillis: 500 });
   }
 
   /** With other values, or another chart: `helm upgrade` keeps those that were given before. */
