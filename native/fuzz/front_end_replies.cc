@@ -2,16 +2,10 @@
 // Bytes become a back-end: what our driver asks goes over a real socket pair, and answers come back that are right, nearly
 // right, early, cut or nonsense. Whatever they say, the handshake ends by the rules, keeps no descriptor of the back-end's, and
 // never says that it is done when something was refused.
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <optional>
 
-#include "fuzz/input.h"
+#include "fuzz/connection.h"
 #include "vhost_user/front_end.h"
 #include "vhost_user/message_table.h"
 #include "vhost_user/stream.h"
@@ -19,31 +13,18 @@
 namespace usvhost::fuzz {
 namespace {
 
-void expect(bool condition) {
-  if (!condition) abort();
-}
-
-size_t open_descriptors() {
-  size_t count = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) count++;
-  return count;
-}
-
 class BackEndProcess {
  public:
-  explicit BackEndProcess(Input input) : input_(input), event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    int ends[2];
-    expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
-    socket_.reset(ends[0]);
+  BackEndProcess(Input input, const Connection& connection) : input_(input), connection_(connection) {
     FrontEndConfig config;
     config.features |=
         feature_bit(VIRTIO_NET_F_MQ) | feature_bit(VIRTIO_NET_F_MTU) | feature_bit(VIRTIO_NET_F_MRG_RXBUF);
     config.queue_pairs = kMaxQueuePairs;
     config.largest_payload = 2030;
-    config.memory_fd = event_.get();  // never mapped here
-    for (FrontEndQueue& queue : config.queues) queue.kick_fd = queue.call_fd = event_.get();
+    config.memory_fd = connection.event();  // never mapped here
+    for (FrontEndQueue& queue : config.queues) queue.kick_fd = queue.call_fd = connection.event();
     front_end_.emplace(config);
-    stream_.emplace(Fd(ends[1]),
+    stream_.emplace(connection.theirs(),
                     [this](const MessageHeader& header) { return check_reply_header(header, front_end_->awaited()); });
   }
 
@@ -63,15 +44,15 @@ class BackEndProcess {
       expect(check_request_header({static_cast<uint32_t>(out.request), kFlagVersion | out.flags, out.size}).ok());
       if (!stream_->send(out.request, out.flags, &out.payload, out.size, out.fds, out.fd_count).ok()) return false;
       last_ = out;
+      unread_++;
     }
     expect(front_end_->done() != front_end_->waiting());
-    drain();
-    return !front_end_->done() || !input_.empty();
-  }
-  void drain() {
-    uint8_t bytes[4096];
-    while (recv(socket_.get(), bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
+    // Nobody reads what was asked; it must only not fill the socket.
+    if (unread_ >= 64) {
+      connection_.drain();
+      unread_ = 0;
     }
+    return !front_end_->done() || !input_.empty();
   }
   void answer() {
     Message reply{{static_cast<uint32_t>(last_.request), kFlagVersion | kFlagReply, 8}, {}};
@@ -96,7 +77,8 @@ class BackEndProcess {
     memcpy(bytes + sizeof reply.header, &reply.payload, sizeof reply.payload);
     size_t length = sizeof reply.header + std::min<size_t>(reply.header.size, sizeof reply.payload);
     if (how >= 224 && how < 240) length = std::min<size_t>(length, input_.byte());
-    send(bytes, length, how % 16 == 9 ? input_.byte() % 9 : 0);
+    // With descriptors that no answer may carry.
+    connection_.send(bytes, length, connection_.event(), how % 16 == 9 ? input_.byte() % 9 : 0);
   }
   void tell_config(Message& reply, uint8_t how) {
     virtio_net_config space{};
@@ -107,25 +89,6 @@ class BackEndProcess {
     if (how % 16 == 3) reply.payload.config.size = input_.number<uint32_t>();
     if (how % 16 == 5) reply.header.size = 0;
     memcpy(reply.payload.config.bytes, &space, sizeof space);
-  }
-  /** With descriptors that no answer may carry. */
-  void send(uint8_t* bytes, size_t length, size_t count) {
-    iovec piece{bytes, length};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 8)] = {};
-    msghdr message{};
-    message.msg_iov = &piece;
-    message.msg_iovlen = 1;
-    if (count != 0) {
-      message.msg_control = control;
-      message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-      cmsghdr* part = CMSG_FIRSTHDR(&message);
-      part->cmsg_level = SOL_SOCKET;
-      part->cmsg_type = SCM_RIGHTS;
-      part->cmsg_len = CMSG_LEN(sizeof(int) * count);
-      int fd = event_.get();
-      for (size_t i = 0; i < count; i++) memcpy(CMSG_DATA(part) + i * sizeof fd, &fd, sizeof fd);
-    }
-    [[maybe_unused]] ssize_t sent = sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   }
   /** The connector's half; false when it would close the connection. */
   bool take_answers() {
@@ -149,11 +112,11 @@ class BackEndProcess {
   }
 
   Input input_;
-  Fd event_;
-  Fd socket_;
+  const Connection& connection_;
   std::optional<FrontEnd> front_end_;
   std::optional<MessageStream> stream_;
   OutgoingMessage last_;
+  uint32_t unread_ = 0;   // requests that lie in the socket
   bool refused_ = false;  // an acknowledgement that was no zero has been sent whole
 };
 
@@ -162,10 +125,10 @@ class BackEndProcess {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace usvhost;
-  static uint32_t runs = 0;
-  bool count = runs++ % 64 == 0;
-  size_t before = count ? fuzz::open_descriptors() : 0;
-  std::make_unique<fuzz::BackEndProcess>(fuzz::Input(data, size))->run();
-  if (count && fuzz::open_descriptors() != before) abort();
+  static const fuzz::Connection connection;
+  fuzz::leave_no_descriptor([&] {
+    std::make_unique<fuzz::BackEndProcess>(fuzz::Input(data, size), connection)->run();
+    connection.reset();
+  });
   return 0;
 }

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// A fuzzer's bytes, taken from the front; zeroes when they are used up.
+// A fuzzer's bytes, taken from the front; zeroes when they are used up. And how a target says that something must hold.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 
 namespace usvhost::fuzz {
+
+inline void expect(bool condition) {
+  if (!condition) abort();
+}
 
 class Input {
  public:

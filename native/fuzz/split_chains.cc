@@ -1,34 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // chains.h with split rings.
 #include "fuzz/chains.h"
-#include "virtio/split_driver.h"
-
-namespace usvhost::fuzz {
-namespace {
-
-struct SplitChains {
-  void reset(uint8_t* memory, uint16_t start) {
-    SplitDriverQueue layout;
-    layout.attach(memory, kSize);
-    ring = layout.ring();
-    ring.avail->idx = ring.used->idx = start;
-  }
-  void attach(DeviceQueue& queue, uint16_t start, uint64_t features) const { queue.attach(ring, start, features); }
-  void describe(uint8_t slot, const vring_desc& descriptor) { ring.desc[slot] = descriptor; }
-  void offer(Input& input) {
-    ring.avail->ring[ring.avail->idx % kSize] = static_cast<uint16_t>(input.byte() % (kSize + 1));
-    ring.avail->idx++;
-  }
-  void jump(Input& input) { ring.avail->idx = static_cast<uint16_t>(ring.avail->idx + input.byte() % 32); }
-  void check(const DeviceQueue& queue) const { expect(load_once(&ring.used->idx) == queue.base()); }
-  static void write_entry(uint8_t* to, const vring_desc& entry) { memcpy(to, &entry, sizeof entry); }
-
-  SplitRing ring;
-};
-
-}  // namespace
-}  // namespace usvhost::fuzz
+#include "fuzz/split_rings.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  return usvhost::fuzz::run_chains<usvhost::fuzz::SplitChains>(data, size);
+  return usvhost::fuzz::run_chains<usvhost::fuzz::SplitRings>(data, size);
 }

@@ -2,17 +2,12 @@
 // Bytes become a front-end: messages with descriptors over a real socket pair into Connection's own parts, between them
 // writes into the shared memory and passes of the forwarder. Whatever it says, nothing may be read or written outside its
 // memory, no descriptor may stay, and the data path may run only between resume() and pause().
-#include <fcntl.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <optional>
 
-#include "fuzz/input.h"
+#include "fuzz/connection.h"
 #include "memory/fault_guard.h"
 #include "switch/forwarder.h"
 #include "switch/publication.h"
@@ -26,21 +21,38 @@ namespace {
 constexpr size_t kMemory = 64 * 1024;
 constexpr uint64_t kAddress = 0x10000;  // of the memory, in the front-end and in the guest
 
-size_t open_descriptors() {
-  size_t count = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) count++;
-  return count;
-}
+/** What a switch has beside its port, for all runs. */
+struct Rest {
+  Rest() : network(64, 300, 4), table(4), forwarder(table), file(memfd_create("fuzz", MFD_CLOEXEC)) {
+    table.set_end(1);
+    expect(ftruncate(file.get(), kMemory) == 0);
+  }
+  /** As new: no address, memory of the right size and without a byte in it. */
+  void reset() {
+    network.macs.remove_port(0);
+    connection.reset();
+    if (!std::exchange(touched, false)) return;
+    expect(ftruncate(file.get(), 0) == 0 && ftruncate(file.get(), kMemory) == 0);
+  }
+  Network network;
+  PortTable table;
+  Forwarder forwarder;
+  Connection connection;
+  Fd file;               // the memory that the front-end shares
+  bool touched = false;  // somebody may have written to it
+};
 
 /** A port and its data path, as the switch would run them, without threads. */
 class Port final : public BackEndListener {
  public:
-  Port() : network_(64, 300, 4), table_(4), forwarder_(table_), back_end_(*this) {
-    runtime_.network = &network_;
+  explicit Port(Rest& rest) : table_(rest.table), forwarder_(rest.forwarder), back_end_(*this) {
+    runtime_.network = &rest.network;
     runtime_.counters = &counters_;
     runtime_.max_frame = 1518;
-    table_.set_end(1);
   }
+  ~Port() override { table_.withdraw(0); }
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
   BackEnd& back_end() { return back_end_; }
   void pause() override {
     expect(!paused_);
@@ -60,15 +72,11 @@ class Port final : public BackEndListener {
     forwarder_.forward(*port, 1);
     return port->broken.load() == RingError::kNone && !back_end_.memory().faulted();
   }
-  static void expect(bool condition) {
-    if (!condition) abort();
-  }
 
  private:
   CounterBlock counters_{};
-  Network network_;
-  PortTable table_;
-  Forwarder forwarder_;
+  PortTable& table_;
+  Forwarder& forwarder_;
   PortRuntime runtime_;
   bool paused_ = false;
   BackEnd back_end_;
@@ -76,18 +84,9 @@ class Port final : public BackEndListener {
 
 class FrontEndProcess {
  public:
-  FrontEndProcess() : file_(memfd_create("fuzz", MFD_CLOEXEC)) {
-    Port::expect(ftruncate(file_.get(), kMemory) == 0);
-    memory_ = static_cast<uint8_t*>(mmap(nullptr, kMemory, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0));
-    event_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    int ends[2];
-    Port::expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
-    socket_.reset(ends[0]);
-    stream_.emplace(Fd(ends[1]), check_request_header);
+  explicit FrontEndProcess(Rest& rest) : rest_(rest), port_(rest) {
+    stream_.emplace(rest.connection.theirs(), check_request_header);
   }
-  ~FrontEndProcess() { munmap(memory_, kMemory); }
-  FrontEndProcess(const FrontEndProcess&) = delete;
-  FrontEndProcess& operator=(const FrontEndProcess&) = delete;
 
   void run(Input input) {
     while (!input.empty()) {
@@ -96,24 +95,32 @@ class FrontEndProcess {
         case 1:
           if (!port_.forward()) return;
           break;
-        case 2: send_raw(input); break;
-        case 3:
-          if (input.byte() % 4 == 0) Port::expect(ftruncate(file_.get(), input.byte() * 256) == 0);
+        case 2:
+          send_raw(input);
+          if (!serve()) return;
           break;
-        default: send_message(input);
+        case 3: truncate(input); break;
+        default:
+          send_message(input);
+          if (!serve()) return;
       }
-      if (!serve()) return;
     }
   }
 
  private:
+  void truncate(Input& input) {
+    if (input.byte() % 4 != 0) return;
+    rest_.touched = true;
+    expect(ftruncate(rest_.file.get(), input.byte() * 256) == 0);
+  }
   void write_memory(Input& input) {
     // Not through our own mapping: the file may have been truncated.
     size_t offset = input.number<uint16_t>() % kMemory;
     uint8_t bytes[32];
     size_t length = input.bytes(bytes, 1 + input.byte() % sizeof bytes);
     length = std::min(length, kMemory - offset);
-    [[maybe_unused]] ssize_t written = pwrite(file_.get(), bytes, length, static_cast<off_t>(offset));
+    rest_.touched = true;
+    [[maybe_unused]] ssize_t written = pwrite(rest_.file.get(), bytes, length, static_cast<off_t>(offset));
   }
   void send_raw(Input& input) {
     uint8_t bytes[40];
@@ -193,23 +200,9 @@ class FrontEndProcess {
   }
   /** Low bits: how many descriptors; the highest: of the memory, else of an eventfd. */
   void send(const uint8_t* bytes, size_t length, uint8_t what) {
-    size_t count = what & 0xf;
-    iovec piece{const_cast<uint8_t*>(bytes), length};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 15)] = {};
-    msghdr message{};
-    message.msg_iov = &piece;
-    message.msg_iovlen = 1;
-    if (count != 0) {
-      message.msg_control = control;
-      message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-      cmsghdr* part = CMSG_FIRSTHDR(&message);
-      part->cmsg_level = SOL_SOCKET;
-      part->cmsg_type = SCM_RIGHTS;
-      part->cmsg_len = CMSG_LEN(sizeof(int) * count);
-      int fd = (what & 0x80) != 0 ? file_.get() : event_.get();
-      for (size_t i = 0; i < count; i++) memcpy(CMSG_DATA(part) + i * sizeof fd, &fd, sizeof fd);
-    }
-    [[maybe_unused]] ssize_t sent = sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const bool of_memory = (what & 0x80) != 0;
+    rest_.touched = rest_.touched || of_memory;
+    rest_.connection.send(bytes, length, of_memory ? rest_.file.get() : rest_.connection.event(), what & 0xf);
   }
   /** The control thread's half; false when the connection would be ended. */
   bool serve() {
@@ -224,16 +217,13 @@ class FrontEndProcess {
       if (!status.ok()) return false;
       for (uint16_t i = 0; i < kMaxQueues; i++) {
         const BackEndQueue& queue = port_.back_end().queue(i);
-        if (queue.active()) Port::expect(queue.kick && queue.size != 0 && port_.back_end().memory().count() != 0);
+        if (queue.active()) expect(queue.kick && queue.size != 0 && port_.back_end().memory().count() != 0);
       }
     }
     return stream_->status().ok();
   }
 
-  Fd file_;
-  uint8_t* memory_ = nullptr;
-  Fd event_;
-  Fd socket_;
+  Rest& rest_;
   Port port_;
   std::optional<MessageStream> stream_;
 };
@@ -244,11 +234,10 @@ class FrontEndProcess {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace usvhost;
   if (!FaultGuard::install().ok()) abort();
-  // Counting costs more than a run does, so it is done for one in sixty-four.
-  static uint32_t runs = 0;
-  bool count = runs++ % 64 == 0;
-  size_t before = count ? fuzz::open_descriptors() : 0;
-  std::make_unique<fuzz::FrontEndProcess>()->run(fuzz::Input(data, size));
-  if (count && fuzz::open_descriptors() != before) abort();
+  static fuzz::Rest rest;
+  fuzz::leave_no_descriptor([&] {
+    std::make_unique<fuzz::FrontEndProcess>(rest)->run(fuzz::Input(data, size));
+    rest.reset();
+  });
   return 0;
 }
