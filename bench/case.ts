@@ -26,6 +26,8 @@ export interface Metric {
   readonly name: string;
   readonly unit: string;
   readonly better: 'higher' | 'lower';
+  /** False: no ratio is formed, since neither more nor less is ahead. Default true. */
+  readonly compared?: boolean;
 }
 
 /** One number by name of metric; what a candidate cannot measure is left out. */

@@ -5,7 +5,8 @@
 import { usvFailure } from '../lib/errors.ts';
 import { RunningSwitch } from '../test/support/running.ts';
 import type { RunContext, Values } from './case.ts';
-import { circulate, type SourceOptions } from './source-loop.ts';
+import { circulate } from './circulate.ts';
+import { compareCounts, type SourceName, type SourceOptions, type Undo } from './source.ts';
 
 /** Of the frames carried: more would mean that the switch did not know the addresses and copied to all. */
 const floodedShare = 0.001;
@@ -13,12 +14,13 @@ const floodedShare = 0.001;
 const floodedFirst = 64;
 const names = ['first', 'second'] as const;
 
-type Undo = (step: () => void | Promise<void>) => void;
-
-/** `prepare`: what else is done with the switch before the source starts. @throws UsvhostError USV_INTERNAL when it flooded */
+/**
+ * `prepare`: what else is done with the switch before the source starts.
+ * @throws UsvhostError USV_INTERNAL when it flooded, or has counted other frames than the source
+ */
 export async function circulateInOurs(
   context: RunContext,
-  source: Omit<SourceOptions, 'paths'>,
+  source: Omit<SourceOptions, 'paths'> & { readonly by: SourceName },
   options: {
     readonly directory: string;
     readonly undo: Undo;
@@ -31,13 +33,24 @@ export async function circulateInOurs(
   undo(() => carrier.close());
   const [first, second] = [carrier.addPort(names[0]), carrier.addPort(names[1])];
   await prepare?.(carrier);
-  const values = await circulate(context, { ...source, paths: [first, second] }, undo);
-  for (const name of names) {
-    const { tx_packets: carried = 0, tx_flooded: flooded = 0 } = carrier.port(name).counters;
+  const circulated = await circulate(context, source.by, { ...source, paths: [first, second] }, undo);
+  const counters = names.map((name) => ({ name, ...countersOf(carrier, name) }));
+  compareCounts(circulated, counters);
+  for (const { name, sent: carried, flooded } of counters) {
     const most = Math.max(floodedFirst, carried * floodedShare);
     if (flooded <= most) continue;
     const expected = `at most ${most} frames flooded`;
     throw usvFailure('USV_INTERNAL', `expected ${expected}, got ${flooded} of ${carried} at ${name}`);
   }
-  return values;
+  return circulated.values;
+}
+
+/** As the pod sees it: what it sent and received. */
+function countersOf(carrier: RunningSwitch, name: string) {
+  const {
+    tx_packets: sent = 0,
+    rx_packets: received = 0,
+    tx_flooded: flooded = 0,
+  } = carrier.port(name).counters;
+  return { sent, received, flooded };
 }

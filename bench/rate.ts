@@ -5,7 +5,7 @@
 import type { RunContext } from './case.ts';
 
 /** Not measured: caches, page tables and the first addresses are warm after it. */
-const warmUpSeconds = 0.3;
+export const warmUpSeconds = 0.3;
 
 interface Look {
   readonly count: number;

@@ -85,7 +85,8 @@ export function summarize(
   if (candidates.length === 0) return undefined;
   const { unit, better } = metric;
   const params = metric.name === '' ? each.params : { ...each.params, metric: metric.name };
-  return { name: each.name, params, unit, better, candidates, ratio: ratios(each, better, candidates) };
+  const ratio = metric.compared === false ? {} : ratios(each, better, candidates);
+  return { name: each.name, params, unit, better, candidates, ratio };
 }
 
 function ratios(

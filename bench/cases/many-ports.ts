@@ -7,16 +7,18 @@ import { privateDirectory } from '../../test/support/private-directory.ts';
 import { RunningDriver, type RunningSwitch } from '../../test/support/running.ts';
 import type { Candidate, CaseGroup } from '../case.ts';
 import { circulateInOurs } from '../our-switch.ts';
+import { prepareOurSource } from '../own-source.ts';
+import { sourceMetrics } from '../source.ts';
 import { withUndo } from '../undo.ts';
 
 const ringSize = 1024;
-/** 32 bursts, as near to 7 : 4 : 1 as they come. */
 const mix = [
-  { bytes: 64, bursts: 19 },
-  { bytes: 570, bursts: 10 },
-  { bytes: 1518, bursts: 3 },
+  { bytes: 64, parts: 7 },
+  { bytes: 570, parts: 4 },
+  { bytes: 1518, parts: 1 },
 ];
 const busy = 2;
+const by = 'usvhost';
 
 /** A port with a driver of ours that waits for frames. */
 async function connect(carrier: RunningSwitch, index: number): Promise<RunningDriver> {
@@ -34,7 +36,7 @@ async function connect(carrier: RunningSwitch, index: number): Promise<RunningDr
 function among(ports: number): Candidate {
   return {
     name: ports === busy ? 'two-ports' : 'usvhost',
-    needs: ['dpdk-testpmd'],
+    needs: [],
     run: (context) =>
       withUndo(async (undo) => {
         const directory = privateDirectory();
@@ -46,7 +48,7 @@ function among(ports: number): Candidate {
           }
         };
         const place = { directory: directory.path, undo, maxPorts: ports, prepare };
-        return circulateInOurs(context, { ringSize, frames: mix }, place);
+        return circulateInOurs(context, { by, ringSize, frames: mix }, place);
       }),
   };
 }
@@ -56,8 +58,9 @@ export const manyPorts: CaseGroup = {
   about: 'two busy ports among many connected ones, beside the same two alone',
   cases: [16, 64, 254].map((ports) => ({
     name: 'many-ports',
-    params: { ports, busy, size: 'imix', queueSize: ringSize },
-    metrics: [{ name: '', unit: 'Mpps', better: 'higher' }],
+    params: { ports, busy, size: 'imix', queueSize: ringSize, source: by },
+    metrics: sourceMetrics,
+    prepare: prepareOurSource,
     candidates: [among(ports), among(busy)],
   })),
 };

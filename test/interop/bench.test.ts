@@ -63,5 +63,5 @@ needs(
     expect(stderr).toContain('switch-loop size=64');
     expect(lines).toHaveLength(1);
   },
-  180_000,
+  360_000,
 );

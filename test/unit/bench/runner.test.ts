@@ -89,6 +89,15 @@ test('what runs share is made once before the first, and taken back whatever hap
   expect(order).toEqual(['made', 'taken back']);
 });
 
+test('no ratio is formed of a metric in which neither more nor less is ahead', async () => {
+  const order: string[] = [];
+  const both = [scripted('us', [2], order), scripted('them', [8], order)];
+  const metrics = [{ name: '', unit: 'u', better: 'lower', compared: false }] as const;
+  const options = { rounds: 1, context, onProgress: () => undefined };
+  const { cases } = await runCases([{ ...caseOf('lower', both), metrics }], options);
+  expect(cases[0]?.ratio).toEqual({});
+});
+
 test('no ratio is formed with a part of the work, nor with a peer that measured nothing', async () => {
   const part: Candidate = { ...scripted('part', [20], []), partial: true };
   const each = caseOf('higher', [scripted('us', [1], []), part, scripted('still', [0], [])]);
