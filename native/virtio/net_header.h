@@ -3,6 +3,8 @@
 // forwarder takes the policy as a template argument.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -19,14 +21,22 @@ struct PlainHeader {
   static constexpr uint32_t kBytes = kNetHeaderBytes;
   /** A header that is right already is left alone: its cache line then stays shared with a driver that only reads it. */
   [[gnu::always_inline]] static void write(uint8_t* header, uint16_t buffers = 1) {
-    virtio_net_hdr_mrg_rxbuf value{};
-    value.num_buffers = buffers;
-    uint64_t wanted[2] = {};
-    uint64_t found[2] = {};
-    std::memcpy(wanted, &value, sizeof value);
-    std::memcpy(found, header, sizeof value);
-    if (((wanted[0] ^ found[0]) | (wanted[1] ^ found[1])) != 0) std::memcpy(header, &value, sizeof value);
+    // Two words that never leave registers. Fields put together in memory would be loaded in another width than they were stored in, which
+    // is not forwarded from one to the other: the load would wait until all stores before it, those of the last frame too, are in the cache.
+    constexpr uint64_t kFirst = 0;
+    const uint32_t rest = uint32_t{buffers} << kNumBuffersShift;
+    uint64_t found_first;
+    uint32_t found_rest;
+    std::memcpy(&found_first, header, sizeof found_first);
+    std::memcpy(&found_rest, header + sizeof found_first, sizeof found_rest);
+    if (((kFirst ^ found_first) | (rest ^ found_rest)) == 0) return;
+    std::memcpy(header, &kFirst, sizeof kFirst);
+    std::memcpy(header + sizeof kFirst, &rest, sizeof rest);
   }
+
+ private:
+  static_assert(std::endian::native == std::endian::little, "fields of the header are little-endian");
+  static constexpr unsigned kNumBuffersShift = 8 * (offsetof(virtio_net_hdr_mrg_rxbuf, num_buffers) - sizeof(uint64_t));
 };
 
 }  // namespace usvhost
