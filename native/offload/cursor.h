@@ -65,7 +65,9 @@ inline void for_each_stretch(PieceCursor& to, PieceCursor& from, uint32_t length
 }
 
 inline void copy_pieces(PieceCursor& to, PieceCursor& from, uint32_t length) {
-  for_each_stretch(to, from, length, copy_bytes);
+  // As a pointer it could not be inlined where the compiler optimizes little.
+  for_each_stretch(to, from, length,
+                   [](uint8_t* target, const uint8_t* source, uint32_t bytes) { copy_bytes(target, source, bytes); });
 }
 inline void copy_pieces_and_sum(PieceCursor& to, PieceCursor& from, uint32_t length, RunningSum& sum) {
   for_each_stretch(to, from, length, [&sum](uint8_t* target, const uint8_t* source, uint32_t bytes) {
