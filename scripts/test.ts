@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs test suites one after the other and adds them up: `test.ts [SUITE…] [--asan] [--tsan] [arguments of jest…]`.
+// Runs test suites one after the other (random input beside the cluster's, which mostly waits) and adds them up: `test.ts [SUITE…] [--asan] [--tsan] [arguments of jest…]`.
 // The last line of its output is `N passed, N failed`, with `, N skipped` when there is any; above it stands what was
 // skipped and why. It fails when a test failed, when a suite broke off, and when there was nothing to test.
 
@@ -23,11 +23,11 @@ const allSuites = [
   'native',
   'asan',
   'tsan',
-  'fuzz',
   'contract',
   'interop',
   'e2e',
   'node',
+  'fuzz',
   'cluster',
 ] as const;
 type Suite = (typeof allSuites)[number];
@@ -36,8 +36,10 @@ type Suite = (typeof allSuites)[number];
 const onlyThorough: readonly Suite[] = ['asan', 'tsan', 'fuzz'];
 /** What it runs against takes a quarter of an hour to build: a usual run only says that it is there. */
 const longToBuild: readonly Suite[] = ['cluster'];
-/** For each target: six of them, two at a time on the two CPUs of CI, within the half hour of everything. */
-const fuzzSeconds = 40;
+/** Files that share nothing, so that any number of them may run at a time; the others start namespaces and busy loops. */
+const apart: readonly Suite[] = ['unit', 'contract'];
+/** For each target. */
+const fuzzSeconds = 60;
 
 function isSuite(name: string): name is Suite {
   return allSuites.some((suite) => suite === name);
@@ -87,30 +89,49 @@ async function runSuite(suite: Suite, rest: readonly string[]): Promise<Outcome>
     case 'tsan':
       return runDoctest(suite, rest);
     case 'fuzz':
-      return runFuzz(fuzzTargets(), { seconds: fuzzSeconds });
+      return runFuzz(fuzzTargets(), { seconds: fuzzSeconds }, 'background');
     case 'cluster':
       return runInCluster(rest);
     default:
-      return runJest(suite, { arguments: rest, oneAtATime: suite !== 'unit' });
+      return runJest(suite, { arguments: rest, oneAtATime: !apart.includes(suite) });
   }
+}
+
+/** With its headline, its time, and one failure for what breaks off. */
+async function runNamed(suite: Suite, { rest, usual }: Request): Promise<Outcome> {
+  process.stdout.write(`\n== ${suite}\n`);
+  const begin = performance.now();
+  try {
+    return usual && waits(suite) ? notNow(suite) : await runSuite(suite, rest);
+  } catch (error) {
+    process.stdout.write(reportOf(error).text);
+    return { passed: 0, failed: 1, skipped: {} };
+  } finally {
+    process.stdout.write(`== ${suite}: ${((performance.now() - begin) / 1000).toFixed(1)} s\n`);
+  }
+}
+
+/** Suites in their order; those of a group run at the same time. */
+export function groupsOf(suites: readonly Suite[]): Suite[][] {
+  const together = (['fuzz', 'cluster'] as const).filter((suite) => suites.includes(suite));
+  if (together.length < 2) return suites.map((suite) => [suite]);
+  return [
+    ...suites.filter((suite) => suite !== 'fuzz' && suite !== 'cluster').map((suite) => [suite]),
+    together,
+  ];
 }
 
 if (import.meta.main) {
   await main(async () => {
-    const { suites, rest, usual } = parseRequest(process.argv.slice(2));
+    const request = parseRequest(process.argv.slice(2));
+    const { suites } = request;
     // A machine that cannot build gets that one line, not a run full of failures that follow from it.
     if (suites.some((suite) => suite !== 'unit')) await buildNative();
     const outcomes: Outcome[] = [];
-    for (const suite of suites) {
-      process.stdout.write(`\n== ${suite}\n`);
-      const begin = performance.now();
-      try {
-        outcomes.push(usual && waits(suite) ? notNow(suite) : await runSuite(suite, rest));
-      } catch (error) {
-        process.stdout.write(reportOf(error).text);
-        outcomes.push({ passed: 0, failed: 1, skipped: {} });
-      }
-      process.stdout.write(`== ${suite}: ${((performance.now() - begin) / 1000).toFixed(1)} s\n`);
+    for (const group of groupsOf(suites)) {
+      // A compiler is no gentle neighbour.
+      if (group.length > 1) await buildNative('fuzz');
+      outcomes.push(...(await Promise.all(group.map(async (suite) => runNamed(suite, request)))));
     }
     const sum = addUp(outcomes);
     const total = requireAll() ? requireEverything(sum) : sum;

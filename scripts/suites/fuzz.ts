@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs libFuzzer targets, the files of native/fuzz/, as many at a time as there are CPUs. What is found lies in build/fuzz/found/,
+// Runs libFuzzer targets, the files of native/fuzz/, as many at a time as there are CPUs, or one behind everything else. What is found lies in build/fuzz/found/,
 // the corpus that grows in build/fuzz/corpus/; the one that is committed is read and never written.
 
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
@@ -62,8 +62,15 @@ export function fuzzLine(target: string, code: number, output: string, seconds: 
   return `${target}: ${verdict}, ${executions}\n`;
 }
 
-/** Runs one target that is built. Its output is seen as it comes when it is `loud`, else only when it failed. */
-async function runOne(target: string, limits: FuzzLimits, loud: boolean): Promise<Outcome> {
+interface Manner {
+  /** Output is seen as it comes, not only when the target failed. */
+  readonly loud: boolean;
+  /** Behind everything else on the machine. */
+  readonly gentle: boolean;
+}
+
+/** Runs one target that is built. */
+async function runOne(target: string, limits: FuzzLimits, { loud, gentle }: Manner): Promise<Outcome> {
   const directory = buildDirectory('fuzz');
   const corpus = join(directory, 'corpus', target);
   const found = join(directory, 'found', target);
@@ -71,9 +78,11 @@ async function runOne(target: string, limits: FuzzLimits, loud: boolean): Promis
   const seeds = join(sources, 'corpus', target);
   const folders = { corpus, found, ...(existsSync(seeds) ? { seeds } : {}) };
   const begin = performance.now();
+  const program = [...(gentle ? ['nice', '-n', '19'] : []), join(directory, `fuzz_${target}`)];
+  const [command = '', ...before] = program;
   const { code, output } = await run(
-    join(directory, `fuzz_${target}`),
-    fuzzArguments(limits, folders),
+    command,
+    [...before, ...fuzzArguments(limits, folders)],
     loud ? { onLine: (line) => process.stdout.write(`${line}\n`) } : {},
   );
   const seconds = (performance.now() - begin) / 1000;
@@ -83,15 +92,20 @@ async function runOne(target: string, limits: FuzzLimits, loud: boolean): Promis
   return outcome;
 }
 
-/** Builds and runs targets, a line for each when it has ended. */
-export async function runFuzz(targets: readonly string[], limits: FuzzLimits): Promise<Outcome> {
+/** Builds and runs targets, a line for each when it has ended. In the background: one at a time, and other programs come first. */
+export async function runFuzz(
+  targets: readonly string[],
+  limits: FuzzLimits,
+  place: 'foreground' | 'background' = 'foreground',
+): Promise<Outcome> {
   await buildNative('fuzz');
+  const gentle = place === 'background';
   const waiting = [...targets];
   const outcomes: Outcome[] = [];
   const lane = async (): Promise<void> => {
     for (let target = waiting.shift(); target !== undefined; target = waiting.shift())
-      outcomes.push(await runOne(target, limits, targets.length === 1));
+      outcomes.push(await runOne(target, limits, { loud: targets.length === 1, gentle }));
   };
-  await Promise.all(Array.from({ length: navigator.hardwareConcurrency }, lane));
+  await Promise.all(Array.from({ length: gentle ? 1 : navigator.hardwareConcurrency }, lane));
   return addUp(outcomes);
 }

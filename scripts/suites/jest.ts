@@ -42,7 +42,7 @@ export function countReport(document: unknown): Outcome {
 
 interface JestOptions {
   readonly arguments: readonly string[];
-  /** One test file at a time, for those that start daemons and namespaces. */
+  /** One test file at a time, for those that start daemons and namespaces; else one for each CPU. */
   readonly oneAtATime: boolean;
   readonly env?: Readonly<Record<string, string>>;
   /** Name of the report in build/test. Default: the suite's. */
@@ -63,7 +63,7 @@ export async function runJest(suite: string, options: JestOptions): Promise<Outc
       `--roots=${join(projectRoot, 'test', suite)}`,
       '--json',
       `--outputFile=${outputFile}`,
-      ...(options.oneAtATime ? ['--runInBand'] : []),
+      options.oneAtATime ? '--runInBand' : '--maxWorkers=100%',
       ...options.arguments,
     ],
     { inherit: true, ...(options.env === undefined ? {} : { env: options.env }) },

@@ -6,7 +6,7 @@ import { describe, expect, test } from '@jest/globals';
 import { parseSummary } from '../../../scripts/suites/doctest.ts';
 import { countReport } from '../../../scripts/suites/jest.ts';
 import { addUp, requireEverything, summaryOf, withoutReason } from '../../../scripts/suites/outcome.ts';
-import { parseRequest } from '../../../scripts/test.ts';
+import { groupsOf, parseRequest } from '../../../scripts/test.ts';
 
 describe('doctest', () => {
   test('reads the summary line', () => {
@@ -99,5 +99,16 @@ describe('request', () => {
     ],
   ])('%j', (args, suites, rest) => {
     expect(parseRequest(args, usual)).toMatchObject({ suites, rest });
+  });
+});
+
+describe('groups of suites', () => {
+  test('random input runs beside the cluster, after everything else', () => {
+    expect(groupsOf(['unit', 'fuzz', 'cluster'])).toEqual([['unit'], ['fuzz', 'cluster']]);
+  });
+
+  test('without the other each of them runs alone, in its place', () => {
+    expect(groupsOf(['fuzz', 'unit'])).toEqual([['fuzz'], ['unit']]);
+    expect(groupsOf(['unit', 'cluster'])).toEqual([['unit'], ['cluster']]);
   });
 });
