@@ -15,6 +15,9 @@ namespace {
 constexpr uint32_t kPassesPerClock = 16;
 // On a machine with fewer CPUs than busy threads a polling thread must let its peer run.
 constexpr uint32_t kPassesPerYield = 64;
+// Work comes soon when it comes within twice the time that is polled: with less the two states would change places at each frame
+// of a peer that answers just too late.
+constexpr uint64_t kSoonFactor = 2;
 }  // namespace
 
 Status PollThread::start(PollWork& work) {
@@ -63,8 +66,12 @@ Status PollThread::watch(int fd) const {
 void PollThread::unwatch(int fd) const { epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 
 void PollThread::run(PollWork& work) {
+  const uint64_t idle_nanos = options_.idle_micros * uint64_t{1000};
   uint64_t idle_since = 0;
   uint32_t idle_passes = 0;
+  // Whether work came soon after the last time there was none. Else polling for more would be in vain, and worse: while this thread
+  // polls, the one it has just woken has to look for another CPU, which sleeps, or to wait for this one.
+  bool soon = true;
   while (!stopping_.load(std::memory_order_relaxed)) {
     epoch_.enter();
     uint32_t moved = work.poll();
@@ -80,10 +87,11 @@ void PollThread::run(PollWork& work) {
     if (idle_passes++ == 0) idle_since = monotonic_nanos();
     cpu_relax();
     if (idle_passes % kPassesPerYield == 0) sched_yield();
-    if (options_.mode == PollMode::kPoll || idle_passes % kPassesPerClock != 0) continue;
-    if (monotonic_nanos() - idle_since < options_.idle_micros * 1000ull) continue;
+    if (options_.mode == PollMode::kPoll) continue;
+    if (soon && (idle_passes % kPassesPerClock != 0 || monotonic_nanos() - idle_since < idle_nanos)) continue;
     idle_passes = 0;
     sleep(work);
+    soon = monotonic_nanos() - idle_since < kSoonFactor * idle_nanos;
   }
 }
 

@@ -31,14 +31,14 @@ class PollWork {
 
 /** What a data thread does when nothing is to be done. */
 enum class PollMode : uint8_t {
-  kAdaptive,   // polls for a while, then sleeps
+  kAdaptive,   // polls for a while, where work came soon the last time, then sleeps
   kPoll,       // polls for ever; peers are never asked to notify
   kInterrupt,  // sleeps after the first pass without work
 };
 
 struct PollThreadOptions {
   int cpu = -1;               // -1: not pinned
-  uint32_t idle_micros = 50;  // kAdaptive: polled without work for so long: sleep
+  uint32_t idle_micros = 50;  // kAdaptive: polled without work for so long: sleep; work soon after: within twice that
   const char* name = "usvhost-data";
   PollMode mode = PollMode::kAdaptive;
 };

@@ -150,6 +150,34 @@ TEST_CASE("interrupt: it sleeps after one pass without work") {
   }
 }
 
+TEST_CASE("adaptive: after a long time without work it polls no more before it sleeps, until work comes soon again") {
+  constexpr uint32_t kIdleMicros = 1000;
+  CountingWork work;
+  PollThread thread({-1, kIdleMicros, "test"});
+  REQUIRE(thread.start(work).ok());
+  uint64_t sleeps = 1;
+  auto event = [&] {
+    work.produced++;
+    thread.wake();
+    sleeps++;
+    return eventually([&] { return thread.sleeps() == sleeps; });
+  };
+  REQUIRE(eventually([&] { return thread.sleeps() == sleeps; }));
+  CHECK(work.polls > 2);
+  for (int i = 0; i < 3; i++) {
+    uint64_t late = monotonic_nanos() + 2 * kIdleMicros * uint64_t{1000};
+    REQUIRE(eventually([&] { return monotonic_nanos() > late; }));
+    uint64_t polls = work.polls;
+    REQUIRE(event());
+    CHECK(work.polls == polls + 2);  // one with the event, one without
+  }
+  // On a busy machine an event may come late although it was sent at once.
+  CHECK(eventually([&] {
+    uint64_t polls = work.polls;
+    return event() && work.polls > polls + 2;
+  }));
+}
+
 TEST_CASE("no wake-up is lost in many single events at random moments") {
   constexpr int kEvents = kSanitized ? 10000 : 100000;
   CountingWork work;
