@@ -50,6 +50,19 @@ struct PackedRings {
     PackedPosition at = packed_base(queue.base());
     expect(at.index < kPackedSize);
   }
+  /** Eight bytes of descriptors, also of two neighbours, or of the event structure. */
+  uint8_t* word(Input& input) const {
+    uint8_t at = input.byte();
+    return at < 16 ? reinterpret_cast<uint8_t*>(ring.driver) : reinterpret_cast<uint8_t*>(ring.desc) + (at - 16);
+  }
+  uint8_t* slot(uint8_t n) const { return reinterpret_cast<uint8_t*>(&ring.desc[n % kPackedSize]); }
+  /** What a second writer may put into a slot, as two words: as available as what is there. */
+  void rewritten(uint8_t n, const vring_desc& descriptor, uint64_t (&words)[2]) const {
+    vring_desc entry = descriptor;
+    uint16_t bits = ring.desc[n % kPackedSize].flags & (kPackedAvail | kPackedUsed);
+    entry.flags = static_cast<uint16_t>((descriptor.flags & 7) | bits);
+    write_entry(reinterpret_cast<uint8_t*>(words), entry);
+  }
   static void write_entry(uint8_t* to, const vring_desc& entry) {
     vring_packed_desc packed{entry.addr, entry.len, entry.next, entry.flags};
     memcpy(to, &packed, sizeof packed);

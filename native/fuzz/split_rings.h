@@ -22,6 +22,16 @@ struct SplitRings {
   }
   void jump(Input& input) { ring.avail->idx = static_cast<uint16_t>(ring.avail->idx + input.byte() % 32); }
   void check(const DeviceQueue& queue) const { expect(load_once(&ring.used->idx) == queue.base()); }
+  /** Eight bytes of indices, heads and events. */
+  uint8_t* word(Input& input) const {
+    return reinterpret_cast<uint8_t*>(ring.avail) +
+           input.byte() % (SplitRing::avail_bytes(kSize) - sizeof(uint64_t) + 1);
+  }
+  uint8_t* slot(uint8_t n) const { return reinterpret_cast<uint8_t*>(&ring.desc[n]); }
+  /** What a second writer may put into a slot, as two words. */
+  void rewritten(uint8_t, const vring_desc& descriptor, uint64_t (&words)[2]) const {
+    write_entry(reinterpret_cast<uint8_t*>(words), descriptor);
+  }
   static void write_entry(uint8_t* to, const vring_desc& entry) { memcpy(to, &entry, sizeof entry); }
 
   SplitRing ring;

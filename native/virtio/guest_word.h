@@ -11,13 +11,28 @@
 
 namespace usvhost {
 
+#if defined(USVHOST_FUZZ)
+/** In fuzz targets only: what the other side does right after a load, so that a race can be played by the load. */
+inline constinit thread_local void (*after_load)() = nullptr;
+template <class T>
+inline T loaded(T value) {
+  if (after_load != nullptr) after_load();
+  return value;
+}
+#else
+template <class T>
+inline T loaded(T value) {
+  return value;
+}
+#endif
+
 template <class T>
 inline T load_once(const T* word) {
-  return __atomic_load_n(word, __ATOMIC_RELAXED);
+  return loaded(__atomic_load_n(word, __ATOMIC_RELAXED));
 }
 template <class T>
 inline T load_acquire(const T* word) {
-  return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+  return loaded(__atomic_load_n(word, __ATOMIC_ACQUIRE));
 }
 template <class T>
 inline void store_plain(T* word, T value) {
@@ -32,7 +47,7 @@ typedef uint64_t UnalignedWord __attribute__((aligned(1), may_alias));
 
 /** Loads eight bytes exactly once, at any address, whatever the compiler would prefer. */
 inline uint64_t load_bytes_once(const uint8_t* bytes) {
-  return *reinterpret_cast<const volatile UnalignedWord*>(bytes);
+  return loaded<uint64_t>(*reinterpret_cast<const volatile UnalignedWord*>(bytes));
 }
 
 /** A private copy of a descriptor, taken with two loads of eight bytes (virtio 1.2, 2.7.5). */
