@@ -3,6 +3,7 @@
 // How DPDK's virtio-user may be told to use its rings, one row for each of its code paths; DPDK's own plan for them is
 // loopback_multi_paths_port_restart of the DPDK Test Suite.
 
+import { readFileSync } from 'node:fs';
 import { virtioFeatures } from '../../lib/feature-names.ts';
 
 export interface VirtioUserMode {
@@ -14,6 +15,10 @@ export interface VirtioUserMode {
   readonly bufferBytes?: number;
   /** Frames may take several receive buffers. */
   readonly mergeable: boolean;
+  /** As wide as DPDK's vectors must be allowed to be for its path; default: as wide as they are. */
+  readonly vectorBits?: number;
+  /** The path on which DPDK says that it receives, where the processor has what it needs. */
+  readonly receivePath: string;
   /** What `pathFeatures` must be. */
   readonly features: readonly string[];
 }
@@ -29,6 +34,30 @@ export function pathFeatures(word: bigint): string[] {
 }
 
 const longestBuffer = 9216;
+
+/** DPDK's vectorized path of packed rings is written for these; without one of them it takes the standard one. */
+const packedVectorFlags = ['avx512f', 'avx512bw', 'avx512vl'];
+
+function hasPackedVectors(): boolean {
+  const flags = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.trim().split(' ') ?? [];
+  return packedVectorFlags.every((flag) => flags.includes(flag));
+}
+
+/** In the words of DPDK's virtio driver. */
+function receivePathOf({
+  packed = false,
+  inOrder = false,
+  mergeable = false,
+  vectorized = false,
+}: Path): string {
+  if (packed) {
+    if (vectorized && hasPackedVectors()) return 'packed ring vectorized';
+    return mergeable ? 'packed ring mergeable buffer' : 'packed ring standard';
+  }
+  if (vectorized) return 'vectorized';
+  if (inOrder) return 'inorder';
+  return mergeable ? 'mergeable buffer' : 'standard';
+}
 
 interface Path {
   readonly packed?: boolean;
@@ -57,6 +86,8 @@ function modeOf(path: Path): VirtioUserMode {
     devargs: Object.entries(bits).map(([name, on]) => `${name}=${on ? 1 : 0}`),
     features,
     mergeable,
+    receivePath: receivePathOf(path),
+    ...(packed && vectorized ? { vectorBits: 512 } : {}),
     queueSize: 256,
     ...room,
     ...sizes,

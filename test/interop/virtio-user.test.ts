@@ -24,7 +24,7 @@ const row = printedRows();
 const driverQueueSize = 256;
 
 for (const mode of virtioUserModes) {
-  const { devargs, queueSize, bufferBytes, mergeable, features } = mode;
+  const { devargs, queueSize, bufferBytes, mergeable, vectorBits, receivePath, features } = mode;
   const name = `virtio-user ${titleOf(mode)}`;
   groupNeeds('dpdk-testpmd')(name, () => {
     const directory = privateDirectory();
@@ -46,6 +46,8 @@ for (const mode of virtioUserModes) {
         ports: [{ kind: 'virtio-user', path, mac: peerMac, queueSize, devargs }],
         forward: 'macswap',
         ...(bufferBytes === undefined ? {} : { bufferBytes }),
+        ...(vectorBits === undefined ? {} : { vectorBits }),
+        logLevels: ['pmd.net.virtio.init:info'],
       });
       started.push(testpmd);
       await ours.until('dpdk', 'up');
@@ -60,6 +62,11 @@ for (const mode of virtioUserModes) {
 
     test('takes the features of the mode', () => {
       expect(pathFeatures(ours.port('dpdk').features)).toEqual(features);
+    });
+
+    test('has DPDK on the path of the mode', () => {
+      const paths = [...running().output.matchAll(/virtio: using ([\w ]+) Rx path on port/g)];
+      expect(new Set(paths.map(([, path]) => path))).toEqual(new Set([receivePath]));
     });
 
     test.each(sizesFor(mergeable))(

@@ -68,6 +68,8 @@ export interface TestpmdOptions {
   readonly bufferBytes?: number;
   /** How wide vectors may be, in bits; DPDK's vectorized path of packed rings wants 512. Default: DPDK's 256. */
   readonly vectorBits?: number;
+  /** What DPDK's parts tell in `output`, `pmd.net.virtio.init:info`. Default: warnings. */
+  readonly logLevels?: readonly string[];
   /** Further arguments of the application, `--rxq=8`. */
   readonly arguments?: readonly string[];
 }
@@ -117,6 +119,7 @@ function testpmdCommand(options: TestpmdOptions, prefix: string): string[] {
     ...[`--lcores=${lcores}`, '--no-pci', '--no-telemetry', '-m', String(memoryMegabytes)],
     ...memory,
     ...(options.vectorBits === undefined ? [] : [`--force-max-simd-bitwidth=${options.vectorBits}`]),
+    ...(options.logLevels ?? []).map((level) => `--log-level=${level}`),
     ...options.ports.map((port, index) => `--vdev=${deviceArguments(port, index)}`),
     '--',
     ...['-i', '--nb-cores=1', `--txd=${ringSize}`, `--rxd=${ringSize}`, `--forward-mode=${options.forward}`],
