@@ -3,26 +3,29 @@
 // clock in it: what `npm run bench -- forward-loop` counts instructions of. The two functions that stand for the driver are not inlined, so
 // that a profiler can tell the three apart.
 //
-//   forward_loop FEATURES QUEUE_SIZE FRAME_BYTES BURSTS      (features as a hexadecimal word, as for SET_FEATURES)
+//   forward_loop FEATURES QUEUE_SIZE FRAME_BYTES BURSTS [IDLE]      (features as a hexadecimal word, as for SET_FEATURES)
 //
+// With IDLE whole passes of a data thread are made, among so many further ports that never send, and DataThread::poll() is what to count.
 // Prints {"frames":N}; ends with 1 and a line on standard error when a frame is lost.
 #include <fcntl.h>
 
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <optional>
 #include <vector>
 
 #include "driver/queue_pair.h"
 #include "memory/fault_guard.h"
 #include "memory/segment.h"
-#include "switch/forwarder.h"
+#include "switch/data_thread.h"
 
 namespace usvhost {
 namespace {
 
 constexpr uint32_t kBuffers = 4096;
+constexpr uint32_t kIdleBuffers = 64;
 
 [[noreturn]] void fail(const char* what, const std::string& why) {
   std::fprintf(stderr, "forward_loop: %s: %s\n", what, why.c_str());
@@ -35,17 +38,18 @@ void check(const Status& status, const char* what) {
 /** A port of the switch and the driver of the pod behind it, in one segment as a pod shares it. */
 class Pod {
  public:
-  Pod(PortTable& ports, Network& network, uint16_t index, uint64_t features, uint16_t queue_size) {
+  Pod(PortTable& ports, Network& network, uint16_t index, uint64_t features, uint16_t queue_size,
+      uint32_t buffers = kBuffers) {
     SegmentOptions options;
     size_t rings = QueuePair::bytes(queue_size);
-    options.bytes = rings + size_t{kBuffers} * kBufferStride;
+    options.bytes = rings + size_t{buffers} * kBufferStride;
     check(segment_.create(options), "memory");
     uint64_t start = guest_address(segment_.data());
     RegionClaim claim{start, segment_.size(), start, 0};
     std::vector<Fd> files;
     files.emplace_back(fcntl(segment_.fd(), F_DUPFD_CLOEXEC, 0));
     check(memory_.map({&claim, 1}, files), "regions");
-    pool_.emplace(segment_.data() + rings, kBuffers);
+    pool_.emplace(segment_.data() + rings, buffers);
     pair_.emplace(*pool_, driver_counters_, segment_.data(), queue_size);
     pair_->reset({.features = features});
     pair_->visit([&](auto& pair) {
@@ -135,20 +139,30 @@ uint64_t number(const char* text, int base) {
   return value;
 }
 
-int run(uint64_t features, uint16_t queue_size, uint32_t bytes, uint64_t bursts) {
+int run(uint64_t features, uint16_t queue_size, uint32_t bytes, uint64_t bursts, std::optional<uint16_t> idle) {
   check(FaultGuard::install(), "fault guard");
   constexpr MacAddress kSender = 0x0100'0000'0002, kReceiver = 0x0200'0000'0002;
-  PortTable ports(2);
-  Network network(256, 300, 2);
+  const uint16_t count = static_cast<uint16_t>(2 + idle.value_or(0));
+  PortTable ports(count);
+  Network network(256, 300, count);
   Forwarder forwarder(ports);
+  DataThread thread(ports, 0, 1, {}, [] {});
   Pod sender(ports, network, 0, features, queue_size);
   Pod receiver(ports, network, 1, features, queue_size);
-  ports.set_end(2);
-  network.macs.learn(kReceiver, 1, 1);
+  std::deque<Pod> others;
+  for (uint16_t index = 2; index < count; index++) {
+    others.emplace_back(ports, network, index, features, queue_size, kIdleBuffers);
+  }
+  ports.set_end(count);
+  network.macs.learn(kReceiver, 1, idle ? coarse_seconds() : 1);
   uint64_t frames = 0;
   for (uint64_t burst = 0; burst < bursts; burst++) {
     sender.send(bytes, kReceiver, kSender);
-    forwarder.forward(sender.runtime(), 1);
+    if (idle) {
+      thread.poll();
+    } else {
+      forwarder.forward(sender.runtime(), 1);
+    }
     frames += receiver.receive();
   }
   if (frames != bursts * kBurst) {
@@ -162,10 +176,14 @@ int run(uint64_t features, uint16_t queue_size, uint32_t bytes, uint64_t bursts)
 }  // namespace usvhost
 
 int main(int count, char** arguments) {
-  if (count != 5) {
-    std::fprintf(stderr, "usage: forward_loop FEATURES QUEUE_SIZE FRAME_BYTES BURSTS\n");
+  if (count != 5 && count != 6) {
+    std::fprintf(stderr, "usage: forward_loop FEATURES QUEUE_SIZE FRAME_BYTES BURSTS [IDLE]\n");
     return 2;
   }
-  return usvhost::run(usvhost::number(arguments[1], 16), static_cast<uint16_t>(usvhost::number(arguments[2], 10)),
-                      static_cast<uint32_t>(usvhost::number(arguments[3], 10)), usvhost::number(arguments[4], 10));
+  auto small = [&](int which) { return static_cast<uint16_t>(usvhost::number(arguments[which], 10)); };
+  std::optional<uint16_t> idle;
+  if (count == 6) idle = small(5);
+  return usvhost::run(usvhost::number(arguments[1], 16), small(2),
+                      static_cast<uint32_t>(usvhost::number(arguments[3], 10)), usvhost::number(arguments[4], 10),
+                      idle);
 }

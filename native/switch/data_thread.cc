@@ -4,9 +4,10 @@
 namespace usvhost {
 
 uint32_t DataThread::poll() {
-  uint32_t moved = 0;
   uint32_t now = coarse_seconds();
-  for_each_port([&](PortRuntime& port) { moved += forwarder_.forward(port, now); });
+  uint32_t moved = lists_.pass([&](PortRuntime& port) {
+    return port.broken.load(std::memory_order_relaxed) == RingError::kNone ? forwarder_.forward(port, now) : 0;
+  });
   if (forwarder_.take_broken()) [[unlikely]]
     on_broken_();
   return moved;

@@ -8,6 +8,7 @@
 
 #include "base/poll_thread.h"
 #include "switch/forwarder.h"
+#include "switch/poll_lists.h"
 
 namespace usvhost {
 
@@ -18,6 +19,7 @@ class DataThread final : public PollWork {
              std::function<void()> on_broken)
       : ports_(ports),
         forwarder_(ports),
+        lists_(ports, number, threads),
         number_(number),
         threads_(threads),
         on_broken_(std::move(on_broken)),
@@ -52,6 +54,7 @@ class DataThread final : public PollWork {
 
   PortTable& ports_;
   Forwarder forwarder_;
+  PollLists lists_;
   uint32_t number_;
   uint32_t threads_;
   std::function<void()> on_broken_;

@@ -49,6 +49,7 @@ struct PortRuntime {
   QueueRuntime transmit[kMaxQueuePairs];
   uint16_t transmit_count = 0;
   uint16_t next_transmit = 0;  // the data thread's own
+  bool quiet = false;          // the same: on which of its lists the port is
   /** Its receive queues that run and are enabled. */
   QueueRuntime receive[kMaxQueuePairs];
   uint16_t receive_count = 0;
@@ -65,9 +66,14 @@ class PortTable {
 
   /** Data threads, inside an epoch. seq_cst pairs with Epoch::enter(), fence [Q1]. */
   PortRuntime* get(uint32_t index) const { return slots_[index].load(std::memory_order_seq_cst); }
-  void publish(uint32_t index, PortRuntime* port) { slots_[index].store(port, std::memory_order_seq_cst); }
+  void publish(uint32_t index, PortRuntime* port) { change(index, port); }
   /** The caller then waits until every data thread has been quiescent. */
-  void withdraw(uint32_t index) { slots_[index].store(nullptr, std::memory_order_seq_cst); }
+  void withdraw(uint32_t index) { change(index, nullptr); }
+  /**
+   * Another number after each publication and withdrawal, for who keeps what get() returned from one epoch to the next: what was
+   * kept under another number is not to be touched. seq_cst as get(), fence [Q1].
+   */
+  uint64_t generation() const { return generation_.load(std::memory_order_seq_cst); }
 
   /** One past the highest index in use, so that passes do not visit empty slots. */
   uint32_t end() const { return end_.load(std::memory_order_relaxed); }
@@ -75,7 +81,14 @@ class PortTable {
   uint32_t capacity() const { return static_cast<uint32_t>(slots_.size()); }
 
  private:
+  /** In this order: who sees the new number sees the new slot. */
+  void change(uint32_t index, PortRuntime* port) {
+    slots_[index].store(port, std::memory_order_seq_cst);
+    generation_.fetch_add(1, std::memory_order_seq_cst);
+  }
+
   std::vector<std::atomic<PortRuntime*>> slots_;
+  std::atomic<uint64_t> generation_{1};
   std::atomic<uint32_t> end_{0};
 };
 

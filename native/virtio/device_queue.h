@@ -37,6 +37,9 @@ class DeviceQueue {
   bool pending() {
     return visit([](auto& queue) { return queue.pending(); });
   }
+  AvailWord avail_word() const {
+    return visit([](const auto& queue) { return queue.avail_word(); });
+  }
   void want_kicks() {
     visit([](auto& queue) { queue.want_kicks(); });
   }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/cpu.h"
+#include "virtio/avail_word.h"
 #include "virtio/device_chain.h"
 #include "virtio/suppression.h"
 
@@ -27,6 +28,10 @@ class PackedDeviceQueue {
   bool pending() const {
     // Fence [A1]: acquire pairs with the driver's release store of the first descriptor's flags, the rest of the chain comes after.
     return error_ == RingError::kNone && next_.is_avail(load_acquire(&ring_.desc[next_.index].flags));
+  }
+  /** Of a queue of which nothing is taken: what to look at for pending(). */
+  AvailWord avail_word() const {
+    return {&ring_.desc[next_.index].flags, kPackedAvail | kPackedUsed, next_.avail_flags(), true};
   }
 
   /** Begins a burst: what was taken and not completed is to be taken again. */

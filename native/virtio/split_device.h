@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/cpu.h"
+#include "virtio/avail_word.h"
 #include "virtio/device_chain.h"
 #include "virtio/suppression.h"
 
@@ -37,6 +38,8 @@ class SplitDeviceQueue {
   }
   /** Whether there is a chain to take. The caller asks error() too: a queue that breaks here has none. */
   bool pending() { return available() != 0; }
+  /** Of a queue of which nothing is taken: what to look at for pending(). An impossible index counts as something, too. */
+  AvailWord avail_word() const { return {&ring_.avail->idx, 0xffff, last_avail_, false}; }
 
   /** Begins a burst: what was taken and not completed is to be taken again. */
   void begin() {
