@@ -15,6 +15,8 @@ namespace usvhost {
 
 namespace {
 
+constexpr size_t kPage = 4096;
+
 Fd open_unlinked(const std::string& directory, Status& status) {
   // O_TMPFILE never has a name, so a crash leaves nothing; hugetlbfs knows it since Linux 4.14, tmpfs since 3.11.
   Fd fd(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
@@ -51,6 +53,21 @@ Status check_lent(int fd, size_t bytes) {
                  static_cast<long long>(facts.st_size));
 }
 
+/**
+ * Maps `bytes` of the file with all their pages: the pod pays for them now and in its own memory cgroup, not the switch later. Null when
+ * it cannot be mapped. `advise`: huge pages are asked for, which has to be before the first page comes. The kernel gives them to shared memory where
+ * /sys/kernel/mm/transparent_hugepage/shmem_enabled says advise; elsewhere, and in a kernel without them, the advice changes nothing.
+ */
+uint8_t* map_populated(int fd, size_t bytes, bool advise) {
+  void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  if (advise) madvise(mapped, bytes, MADV_HUGEPAGE);
+  // Kernels before 5.14 do not know it. They give the pages to posix_fallocate() then, which the caller asks in any case: this
+  // does not tell a file system that is full from a kernel that is old.
+  madvise(mapped, bytes, MADV_POPULATE_WRITE);
+  return static_cast<uint8_t*>(mapped);
+}
+
 }  // namespace
 
 Segment::~Segment() {
@@ -59,7 +76,7 @@ Segment::~Segment() {
 
 Status Segment::create(const SegmentOptions& options) {
   Status status;
-  size_t page = 4096;
+  size_t page = kPage;
   Fd fd;
   if (options.kind == SegmentKind::kMemfd) {
     fd.reset(memfd_create("usvhost", MFD_CLOEXEC | MFD_ALLOW_SEALING));
@@ -84,10 +101,8 @@ Status Segment::create(const SegmentOptions& options) {
   } else if (ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) {
     return system_failure("USV_MEMORY", "ftruncate");
   }
-  // MAP_POPULATE: the pod pays for its pages now and in its own memory cgroup, not the switch later. It does not
-  // report a failure, so the pages are asked for once more below.
-  void* mapped = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd.get(), 0);
-  if (mapped == MAP_FAILED) return system_failure("USV_MEMORY", "mmap of " + std::to_string(bytes) + " bytes");
+  uint8_t* mapped = map_populated(fd.get(), bytes, page == kPage && options.kind != SegmentKind::kLent);
+  if (mapped == nullptr) return system_failure("USV_MEMORY", "mmap of " + std::to_string(bytes) + " bytes");
   if (posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes)) != 0) {
     munmap(mapped, bytes);
     return failure("USV_MEMORY", "expected room for %zu bytes of shared memory, got less", bytes);
@@ -101,7 +116,7 @@ Status Segment::create(const SegmentOptions& options) {
     return status;
   }
   fd_ = std::move(fd);
-  data_ = static_cast<uint8_t*>(mapped);
+  data_ = mapped;
   size_ = bytes;
   sealed_ = options.kind == SegmentKind::kMemfd;
   return {};

@@ -95,6 +95,42 @@ TEST_CASE("a segment has all its pages from the start") {
   }
 }
 
+/** The flags of the mapping at `address`, as in /proc/self/smaps ("rd wr sh …"). */
+std::string mapping_flags(const uint8_t* address) {
+  std::ifstream smaps("/proc/self/smaps");
+  const std::string flags = "VmFlags:";
+  bool inside = false;
+  for (std::string line; std::getline(smaps, line);) {
+    uintptr_t start = 0, end = 0;
+    // Lines of a mapping's facts begin with a capital letter, which no address does.
+    if (sscanf(line.c_str(), "%lx-%lx ", &start, &end) == 2) {
+      inside = start <= reinterpret_cast<uintptr_t>(address) && reinterpret_cast<uintptr_t>(address) < end;
+    } else if (inside && line.rfind(flags, 0) == 0) {
+      return line.substr(flags.size()) + " ";
+    }
+  }
+  return {};
+}
+
+TEST_CASE("huge pages are asked for in memory that we make, and not in what somebody lends") {
+  bool known = std::filesystem::exists("/sys/kernel/mm/transparent_hugepage");
+  for (SegmentKind kind : {SegmentKind::kMemfd, SegmentKind::kShm}) {
+    Segment segment;
+    REQUIRE(segment.create(of(kind, size_t{4} << 20)).ok());
+    std::string flags = mapping_flags(segment.data());
+    CAPTURE(flags);
+    CHECK(flags.find(" sh ") != std::string::npos);
+    CHECK((flags.find(" hg ") != std::string::npos) == known);
+  }
+  TemporaryDirectory directory;
+  std::ofstream(directory / "slice") << std::string(8192, 'x');
+  Segment lent;
+  REQUIRE(lent.create(of(SegmentKind::kLent, 4096, directory / "slice")).ok());
+  std::string flags = mapping_flags(lent.data());
+  CHECK(flags.find(" sh ") != std::string::npos);
+  CHECK(flags.find(" hg ") == std::string::npos);
+}
+
 TEST_CASE("of a lent file the beginning is used and emptied, its size is kept") {
   TemporaryDirectory directory;
   const std::string path = directory / "slice";
