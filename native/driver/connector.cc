@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/cpu.h"
+#include "driver/farewell.h"
 #include "driver/port_features.h"
 #include "vhost_user/message_table.h"
 #include "vhost_user/sockets.h"
@@ -26,7 +27,7 @@ Connector::Connector(std::vector<VirtioPort*> ports, const Segment& segment, Con
                      std::function<void(LinkEvent)> on_event)
     : segment_(segment), options_(options), on_event_(std::move(on_event)) {
   for (VirtioPort* port : ports)
-    sessions_.push_back({port, {}, {}, {}, 0, options_.backoff_min_millis, false, false, {}});
+    sessions_.push_back({port, {}, {}, {}, 0, options_.backoff_min_millis, false, false, 0, {}});
 }
 
 Status Connector::start() {
@@ -44,9 +45,6 @@ void Connector::stop() {
   stopping_.store(true, std::memory_order_relaxed);
   wake();
   thread_.join();
-  for (const Session& session : sessions_) {
-    if (session.listener) unlink(session.port->options().path.c_str());
-  }
 }
 
 void Connector::wake() const {
@@ -71,7 +69,7 @@ void Connector::run() {
     poll(fds.data(), fds.size(), next_timeout(now));
     uint64_t count;
     [[maybe_unused]] ssize_t got = ::read(wake_event_.get(), &count, sizeof count);
-    if (stopping_.load(std::memory_order_relaxed)) return;
+    if (stopping_.load(std::memory_order_relaxed)) return leave();
     now = monotonic_nanos();
     for (size_t i = 0; i < sessions_.size(); i++) {
       Session& session = sessions_[i];
@@ -96,6 +94,25 @@ void Connector::run() {
               now);
       }
     }
+  }
+}
+
+/** A back-end that broke a ring, or that has not come through the handshake, is told nothing but the end of the connection. */
+void Connector::leave() {
+  std::vector<Leaving> links;
+  for (Session& session : sessions_) {
+    // First of all, or a back-end whose connection has ended would find another one here.
+    if (session.listener) unlink(session.port->options().path.c_str());
+    session.listener.reset();
+    if (!session.up || session.port->broken()) continue;
+    session.port->set_up(0);  // nothing is sent any more; what comes until the back-end has stopped is still received
+    session.front_end->leave();
+    links.push_back({*session.stream, *session.front_end});
+  }
+  take_leave(std::move(links), options_.farewell_millis);
+  for (Session& session : sessions_) {
+    session.port->set_down();
+    session.stream.reset();
   }
 }
 

@@ -29,6 +29,7 @@ struct ConnectorOptions {
   uint32_t backoff_min_millis = 5;
   uint32_t backoff_max_millis = 500;
   uint32_t handshake_millis = 5000;
+  uint32_t farewell_millis = 250;  // of all back-ends at the end together; a pod's last second is short
 };
 
 class Connector {
@@ -39,6 +40,7 @@ class Connector {
   ~Connector() { stop(); }
 
   Status start();
+  /** Resets the devices of all links (farewell.h) and ends; a back-end that does not answer holds it for no longer than a moment. */
   void stop();
   /** Any thread: a port's wanted_active() has changed. */
   void wake() const;
@@ -69,6 +71,7 @@ class Connector {
   Status ended(const Session& session) const;
   /** `reason` is a copy: it may be the status of the stream that ends here. */
   void close(Session& session, Status reason, uint64_t now);
+  void leave();
   FrontEndConfig front_end_config(const VirtioPort& port) const;
   int next_timeout(uint64_t now);
 

@@ -44,6 +44,8 @@ class FakeBackEnd final : public BackEndListener {
   }
   /** Answers GET_QUEUE_NUM with another number from now on. */
   void tell_queue_pairs(uint64_t pairs) { queue_pairs_ = pairs; }
+  /** Leaves these protocol features out from now on. */
+  void withhold(uint64_t protocol_features) { withheld_ = protocol_features; }
   /** Answers one request honestly; false when the driver has gone. */
   bool serve(const Message& message) {
     Reply reply;
@@ -51,6 +53,7 @@ class FakeBackEnd final : public BackEndListener {
     CHECK_MESSAGE(status.ok(), status.describe());
     auto request = static_cast<Request>(message.header.request);
     if (request == Request::kGetQueueNum && queue_pairs_) reply.payload.number = *queue_pairs_;
+    if (request == Request::kGetProtocolFeatures) reply.payload.number &= ~withheld_;
     return !reply.present || stream_->send(request, kFlagReply, &reply.payload, reply.size).ok();
   }
   /** Answers everything honestly until both rings run and the last message has come. */
@@ -60,8 +63,23 @@ class FakeBackEnd final : public BackEndListener {
       if (message == nullptr) return false;
       auto request = static_cast<Request>(message->header.request);
       if (!serve(*message)) return false;
-      if (request == Request::kSetStatus) return queue(0).active() && queue(1).active();
+      bool last = (withheld_ & feature_bit(kProtocolStatus)) == 0
+                      ? request == Request::kSetStatus
+                      : request == Request::kSetVringEnable && all_enabled();
+      if (last) return queue(0).active() && queue(1).active();
     }
+  }
+  /** The driver's requests from now on, answered honestly, until it closes the connection. */
+  std::vector<Message> serve_until_closed() {
+    std::vector<Message> requests;
+    MessageStream::Progress progress;
+    while (eventually([&] { return (progress = stream_->receive()) != MessageStream::Progress::kWouldBlock; }) &&
+           progress == MessageStream::Progress::kMessage) {
+      requests.push_back(stream_->message());
+      if (!serve(stream_->message())) break;
+    }
+    CHECK(progress == MessageStream::Progress::kClosed);
+    return requests;
   }
   bool answer(Request request, uint64_t number, uint32_t flags = kFlagReply) {
     return stream_->send(request, flags, &number, sizeof number).ok();
@@ -114,11 +132,18 @@ class FakeBackEnd final : public BackEndListener {
       return true;
     });
   }
+  bool all_enabled() {
+    for (uint16_t i = 0; i < kMaxQueues; i++) {
+      if (queue(i).active() && !queue(i).enabled) return false;
+    }
+    return true;
+  }
   void pause() override {}
   void resume() override {}
 
   Fd listener_;
   std::optional<uint64_t> queue_pairs_;
+  uint64_t withheld_ = 0;
   std::optional<MessageStream> stream_;
   std::optional<BackEnd> back_end_;
 };
@@ -127,12 +152,13 @@ class FakeBackEnd final : public BackEndListener {
 class WatchedDataplane {
  public:
   WatchedDataplane(const std::string& path, EngineOptions engine, uint32_t handshake_millis = 5000,
-                   uint16_t queue_size = 64, bool server = false, uint16_t queue_pairs = 1) {
+                   uint16_t queue_size = 64, bool server = false, uint16_t queue_pairs = 1,
+                   uint32_t farewell_millis = 20) {
     DataplaneOptions options;
     options.ports.push_back({"p0", path, queue_size, server});
     options.ports.back().queue_pairs = queue_pairs;
     options.engine = std::move(engine);
-    options.connector = {1, 20, handshake_millis};
+    options.connector = {1, 20, handshake_millis, farewell_millis};
     dataplane_ = std::make_unique<Dataplane>(options, [this](LinkEvent event) {
       std::lock_guard lock(mutex_);
       events_.push_back(std::move(event));

@@ -47,17 +47,19 @@ bool FrontEnd::skipped() const {
     case Step::kGetConfig:
       return (features_ & (feature_bit(VIRTIO_NET_F_MTU) | feature_bit(VIRTIO_NET_F_MQ))) == 0 ||
              !has_protocol(kProtocolConfig);
-    case Step::kSetStatus: return !has_protocol(kProtocolStatus);
+    case Step::kSetStatus:
+    case Step::kResetStatus: return !has_protocol(kProtocolStatus);
+    case Step::kResetDevice: return has_protocol(kProtocolStatus) || !has_protocol(kProtocolResetDevice);
     default: return false;
   }
 }
 
-/** The steps from kVringNum to kVringEnable run once a queue, the rest once a connection. */
+/** The steps from kVringNum to kVringEnable and kGetVringBase run once a queue, the rest once a connection. */
 void FrontEnd::advance() {
   // All rings are set up before the first one is enabled, and a ring's kick comes last (it starts the ring).
-  if (step_ == Step::kVringKick || step_ == Step::kVringEnable) {
+  if (step_ == Step::kVringKick || step_ == Step::kVringEnable || step_ == Step::kGetVringBase) {
     if (++queue_ < 2 * queue_pairs()) {
-      step_ = step_ == Step::kVringKick ? Step::kVringNum : Step::kVringEnable;
+      if (step_ == Step::kVringKick) step_ = Step::kVringNum;
       return;
     }
     queue_ = 0;
@@ -66,8 +68,8 @@ void FrontEnd::advance() {
 }
 
 bool FrontEnd::next(OutgoingMessage& out) {
-  while (!waiting_ && step_ != Step::kDone && skipped()) advance();
-  if (waiting_ || step_ == Step::kDone) return false;
+  while (!waiting_ && !at_rest() && skipped()) advance();
+  if (waiting_ || at_rest()) return false;
   out = {};
   build(out);
   awaited_ = {static_cast<uint32_t>(out.request), out.flags | kFlagVersion, out.size};
@@ -75,7 +77,7 @@ bool FrontEnd::next(OutgoingMessage& out) {
     waiting_ = true;
   } else {
     advance();
-    while (step_ != Step::kDone && skipped()) advance();
+    while (!at_rest() && skipped()) advance();
   }
   return true;
 }
@@ -94,6 +96,11 @@ void FrontEnd::build(OutgoingMessage& out) {
   };
   auto ask = [&out](Request request) {
     out.request = request;
+    out.expects_reply = true;
+  };
+  auto acknowledged = [&] {
+    if (!has_protocol(kProtocolReplyAck)) return;
+    out.flags = kFlagNeedReply;
     out.expects_reply = true;
   };
   auto attach = [&out](int fd) {
@@ -119,11 +126,7 @@ void FrontEnd::build(OutgoingMessage& out) {
       out.size = offsetof(MemoryTable, regions) + sizeof(MemoryRegion);
       attach(config_.memory_fd);
       // The one request whose failure must be known: without the acknowledgement the rings would run on nothing.
-      if (has_protocol(kProtocolReplyAck)) {
-        out.flags = kFlagNeedReply;
-        out.expects_reply = true;
-      }
-      return;
+      return acknowledged();
     case Step::kVringNum: return state(Request::kSetVringNum, queue.ring.size);
     case Step::kVringBase: return state(Request::kSetVringBase, queue.ring.packed ? kPackedBase : 0);
     case Step::kVringAddr:
@@ -137,13 +140,16 @@ void FrontEnd::build(OutgoingMessage& out) {
     case Step::kVringKick: attach(queue.kick_fd); return number(Request::kSetVringKick, queue_);
     case Step::kVringEnable: out = vring_enable(queue_, true); return;
     case Step::kSetStatus:
-      number(Request::kSetStatus, kDriverStatus);
-      if (has_protocol(kProtocolReplyAck)) {
-        out.flags = kFlagNeedReply;
-        out.expects_reply = true;
-      }
+    case Step::kResetStatus:
+      number(Request::kSetStatus, step_ == Step::kSetStatus ? kDriverStatus : 0);
+      return acknowledged();
+    case Step::kGetVringBase:
+      state(Request::kGetVringBase, 0);
+      out.expects_reply = true;
       return;
-    case Step::kDone: return;
+    case Step::kResetDevice: out.request = Request::kResetDevice; return acknowledged();
+    case Step::kDone:
+    case Step::kLeft: return;
   }
 }
 
@@ -175,6 +181,12 @@ Status FrontEnd::reply(const Message& message) {
     case Step::kGetConfig:
       if (Status status = take_config(message); !status.ok()) return status;
       break;
+    case Step::kGetVringBase:  // where the ring stood is of no use to whoever ends
+      if (message.payload.state.index != queue_) {
+        return failure("USV_MESSAGE", "expected the base of ring %u, got that of %u", queue_,
+                       message.payload.state.index);
+      }
+      break;
     default:
       if (number != 0) {
         return failure("USV_MESSAGE", "expected the back-end to accept %s, got refusal %" PRIu64,
@@ -183,7 +195,7 @@ Status FrontEnd::reply(const Message& message) {
   }
   waiting_ = false;
   advance();
-  while (step_ != Step::kDone && skipped()) advance();
+  while (!at_rest() && skipped()) advance();
   return {};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The front-end's half of the vhost-user handshake as a state machine without I/O: asked for the next message until it
-// needs a reply, fed with replies, until the rings run. Up to kMaxQueuePairs pairs of rings, one memory region.
+// The front-end's half of vhost-user as a state machine without I/O: asked for the next message until it needs a reply, fed
+// with replies, until the rings run; and once more until they have stopped. Up to kMaxQueuePairs pairs of rings, one memory region.
 #pragma once
 
 #include <span>
@@ -52,7 +52,15 @@ class FrontEnd {
   const MessageHeader& awaited() const { return awaited_; }
   /** Takes a reply. Fails with USV_FEATURES when the back-end lacks what is needed, USV_MESSAGE on a refusal. */
   Status reply(const Message& message);
+  /** Whether the handshake is through and the rings run. */
   bool done() const { return step_ == Step::kDone; }
+  /**
+   * Once done(): what next() gives from now on stops each ring and resets the device, as a driver does before it takes its
+   * memory away (virtio 1.2, 3.3.1). Status 0 is a reset (2.4), RESET_DEVICE the one of a back-end without STATUS.
+   */
+  void leave() { step_ = Step::kGetVringBase; }
+  /** Whether all of leave() has been sent, and answered where there is an answer. */
+  bool left() const { return step_ == Step::kLeft; }
   bool waiting() const { return waiting_; }
   /** Whether all is known that rings depend on: features(), queue_pairs() and mtu() are final. */
   bool agreed() const { return step_ >= Step::kSetOwner; }
@@ -84,7 +92,12 @@ class FrontEnd {
     kVringEnable,
     kSetStatus,
     kDone,
+    kGetVringBase,
+    kResetStatus,
+    kResetDevice,
+    kLeft,
   };
+  bool at_rest() const { return done() || left(); }
   bool skipped() const;
   void advance();
   void build(OutgoingMessage& out);

@@ -66,7 +66,8 @@ inline constexpr uint64_t kSupportedProtocolFeatures =
     feature_bit(kProtocolStatus);
 /** What our driver makes use of. */
 inline constexpr uint64_t kFrontEndProtocolFeatures = feature_bit(kProtocolMq) | feature_bit(kProtocolReplyAck) |
-                                                      feature_bit(kProtocolConfig) | feature_bit(kProtocolStatus);
+                                                      feature_bit(kProtocolConfig) | feature_bit(kProtocolResetDevice) |
+                                                      feature_bit(kProtocolStatus);
 
 /** Most pairs of a port; queue 2i is the front-end's receive queue of pair i, 2i + 1 its transmit queue (virtio 1.2, 5.1.2). */
 inline constexpr uint16_t kMaxQueuePairs = 8;
