@@ -90,9 +90,10 @@ async function runPorts(
   const { log, onReport } = deps;
   const linksUp = new AbortController();
   const down = new Set(options.ports.map(({ name }) => name));
-  const onEvent = ({ port, up, reason, features, queuePairs, mtu }: LinkEvent): void => {
+  const onEvent = ({ port, up, reason, features, queuePairs, mtu, mac }: LinkEvent): void => {
     if (up) {
-      log.info({ port, features: `0x${features.toString(16)}`, queuePairs, mtu }, 'link is up');
+      const told = { queuePairs, mtu, ...(mac === '' ? {} : { mac }) };
+      log.info({ port, features: `0x${features.toString(16)}`, ...told }, 'link is up');
       down.delete(port);
       if (down.size === 0) linksUp.abort();
     } else {

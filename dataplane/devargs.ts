@@ -5,6 +5,7 @@
 // not implement is accepted only with the value that asks for nothing.
 
 import { usvError } from '../lib/errors.ts';
+import { isStationMac } from '../lib/mac-address.ts';
 import type { DriverOffers } from '../native/index.ts';
 
 export interface PortArguments {
@@ -97,8 +98,7 @@ const path: Apply = (into, value, key) => {
 
 const mac: Apply = (into, value, key) => {
   const lower = value.toLowerCase();
-  // The first byte's lowest bit marks a group address, which no port can have (IEEE 802-2014, 8.2).
-  if (!/^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/.test(lower)) {
+  if (!isStationMac(lower)) {
     throw usvError('USV_DEVARG', {
       what: `${key}=`,
       expected: 'a unicast MAC address such as 02:00:00:00:00:01',

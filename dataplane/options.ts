@@ -19,6 +19,8 @@ import { findPort, type PortPlace } from './port-directory.ts';
 const defaultQueueSize = 256;
 const broadcast = 'ff:ff:ff:ff:ff:ff';
 const firstLocal = '02:00:00:00:00:01';
+/** In place of an address that the back-end will tell. */
+const toBeTold = '00:00:00:00:00:00';
 
 interface FoundPort extends PortPlace {
   readonly name: string;
@@ -58,7 +60,7 @@ function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions 
         ? {
             kind: 'l2fwd',
             mode: 'rewrite',
-            sourceMac: required(mac, 'l2fwd', '--mac, mac= or a port.json'),
+            sourceMac: mac ?? toBeTold,
             destinationMac: required(config.peerMac, 'l2fwd', '--peer-mac'),
           }
         : { kind: 'l2fwd', mode: 'swap' };
@@ -76,13 +78,13 @@ function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions 
     case 'responder':
       return {
         kind: 'responder',
-        mac: required(mac, 'responder', '--mac, mac= or a port.json'),
+        mac: mac ?? toBeTold,
         ip: required(ip, 'responder', '--ip or an IPv4 address in a port.json'),
       };
     case 'ping':
       return {
         kind: 'ping',
-        mac: required(mac, 'ping', '--mac, mac= or a port.json'),
+        mac: mac ?? toBeTold,
         source: required(ip, 'ping', '--ip or an IPv4 address in a port.json'),
         destination: required(config.target, 'ping', '--target'),
         count: config.count,
@@ -100,6 +102,24 @@ function engineOptions(config: DataplaneConfig, port: FoundPort): EngineOptions 
         multiQueue: hasQueues(config, port),
         offloads: config.offloads,
       };
+  }
+}
+
+/** What the back-end's address is for, where nobody here has given one. */
+function backEndMac(config: DataplaneConfig, mac: string | undefined): 'ignored' | 'used' | 'required' {
+  if (mac !== undefined) return 'ignored';
+  switch (config.engine) {
+    case 'responder':
+    case 'ping':
+      return 'required';
+    case 'l2fwd':
+      return config.rewrite ? 'required' : 'ignored';
+    case 'tap':
+    case 'txonly':
+      return 'used';
+    case 'rxonly':
+    case 'handler':
+      return 'ignored';
   }
 }
 
@@ -176,13 +196,15 @@ export function nativeOptions(config: DataplaneConfig): DataplaneOptions {
     });
   }
   return {
-    ports: ports.map(({ name, socketPath: path, queueSize, queuePairs, server, offers }) => ({
+    ports: ports.map(({ name, socketPath: path, queueSize, queuePairs, server, mac, offers }, index) => ({
       name,
       path,
       queueSize,
       queuePairs,
       server,
       offers,
+      // An engine on two ports has the address of the first one.
+      backEndMac: index === 0 ? backEndMac(config, config.mac ?? mac) : 'ignored',
     })),
     engine: engineOptions(config, first),
     memory: memoryOptions(config.memory),

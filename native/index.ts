@@ -66,6 +66,11 @@ export interface DriverPortOptions {
   /** We listen at the path and the back-end connects. */
   readonly server: boolean;
   readonly offers: DriverOffers;
+  /**
+   * Whether the back-end's MAC address is asked for. Engines use it in place of their own; with `required` there is no link to
+   * a back-end that has none. Default: `ignored`.
+   */
+  readonly backEndMac?: 'ignored' | 'used' | 'required';
 }
 
 /** What the driver offers a back-end, which need not take it. */
@@ -157,6 +162,8 @@ export interface LinkEvent {
   readonly queuePairs: number;
   /** Largest payload of a frame by the back-end's word; 0 when it said nothing, or down. */
   readonly mtu: number;
+  /** The back-end's address for us; empty when it has none or was not asked, or down. */
+  readonly mac: string;
 }
 
 export interface DataplaneReport {
@@ -317,7 +324,11 @@ export class NativeDataplane {
   /** @throws UsvhostError USV_NATIVE_BUILD, USV_CONFIG, USV_MEMORY, USV_TAP, USV_IO */
   constructor(options: DataplaneOptions, onEvent: (event: LinkEvent) => void) {
     this.#native = new (addon().NativeDataplane)(
-      { ...options, engine: nativeEngine(options.engine) },
+      {
+        ...options,
+        ports: options.ports.map((port) => ({ backEndMac: 'ignored', ...port })),
+        engine: nativeEngine(options.engine),
+      },
       onEvent,
     );
   }

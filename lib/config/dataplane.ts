@@ -3,11 +3,13 @@
 // Configuration of `usvhost dataplane`: types, validation, documentation and chart values all follow from this schema.
 
 import * as z from 'zod/mini';
+import { isStationMac } from '../mac-address.ts';
 import { absolutePath, integerField, pollModeField } from './fields.ts';
 
 const mac = z
   .string()
   .check(z.regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/, 'expected a MAC address such as 02:00:00:00:00:01'));
+const stationMac = mac.check(z.refine(isStationMac, 'expected a unicast MAC address other than zero'));
 const ipv4 = z.ipv4('expected an IPv4 address such as 10.0.0.1');
 
 function flagField(meaning: string) {
@@ -22,8 +24,10 @@ export const dataplaneConfigSchema = z.strictObject({
     ._default(z.enum(['l2fwd', 'txonly', 'rxonly', 'responder', 'ping', 'tap', 'handler']), 'tap')
     .check(z.describe('what is done with the frames')),
   mac: z
-    .optional(mac)
-    .check(z.describe("our address (default: the port's, from its devargs or its port.json)")),
+    .optional(stationMac)
+    .check(
+      z.describe("our address (default: the port's, from its devargs or its port.json, else the back-end's)"),
+    ),
   peerMac: z
     .optional(mac)
     .check(z.describe('destination of txonly (default: ff:ff:ff:ff:ff:ff), new destination of l2fwd')),

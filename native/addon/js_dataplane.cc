@@ -3,6 +3,7 @@
 
 #include "addon/exchange_registry.h"
 #include "addon/values.h"
+#include "virtio/station_address.h"
 
 namespace usvhost::js {
 
@@ -16,6 +17,7 @@ Napi::Object event_to_js(Napi::Env env, const LinkEvent& event) {
   out.Set("features", Napi::BigInt::New(env, event.features));
   out.Set("queuePairs", Napi::Number::New(env, event.pairs));
   out.Set("mtu", Napi::Number::New(env, event.mtu));
+  out.Set("mac", event.mac != 0 ? address_text(event.mac) : "");
   return out;
 }
 
@@ -46,6 +48,11 @@ EngineOptions read_engine(const Napi::Object& from) {
   return traffic;
 }
 
+BackEndMac back_end_mac(const Napi::Object& port) {
+  std::string wish = text(port, "backEndMac");
+  return wish == "required" ? BackEndMac::kRequired : wish == "used" ? BackEndMac::kUsed : BackEndMac::kIgnored;
+}
+
 DataplaneOptions read_options(const Napi::Object& from) {
   DataplaneOptions options;
   for (const Napi::Object& port : objects(from, "ports")) {
@@ -53,7 +60,7 @@ DataplaneOptions read_options(const Napi::Object& from) {
     options.ports.push_back({text(port, "name"), text(port, "path"), static_cast<uint16_t>(u32(port, "queueSize")),
                              boolean(port, "server"), boolean(offers, "packed"), boolean(offers, "inOrder"),
                              boolean(offers, "mergeable"), boolean(offers, "indirect"), boolean(offers, "eventIndex"),
-                             static_cast<uint16_t>(u32(port, "queuePairs"))});
+                             static_cast<uint16_t>(u32(port, "queuePairs")), back_end_mac(port)});
   }
   options.engine = read_engine(object(from, "engine"));
   Napi::Object memory = object(from, "memory");

@@ -182,7 +182,7 @@ Status Connector::ended(const Session& session) const {
 Status Connector::make_rings(Session& session) {
   uint64_t features = session.front_end->features();
   if (Status status = check_features(session.port->options(), features); !status.ok()) return status;
-  session.port->reset_rings({features, session.front_end->mtu()});
+  session.port->reset_rings({features, session.front_end->mtu(), session.front_end->mac()});
   for (uint16_t i = 0; i < 2 * session.front_end->queue_pairs(); i++)
     session.front_end->set_queue(i, session.port->front_end_queue(i));
   session.ringed = true;
@@ -209,7 +209,8 @@ Status Connector::proceed(Session& session) {
     const FrontEnd& front_end = *session.front_end;
     session.active = front_end.queue_pairs();
     session.port->set_up(session.active);
-    on_event_({session.port->options().name, true, "", front_end.features(), session.active, front_end.mtu()});
+    on_event_({session.port->options().name, true, "", front_end.features(), session.active, front_end.mtu(),
+               front_end.mac()});
   }
   return {};
 }
@@ -255,7 +256,7 @@ void Connector::close(Session& session, Status reason, uint64_t now) {
   session.port->set_down();
   session.stream.reset();
   session.front_end.reset();
-  if (session.up || session.last_reason != text) on_event_({session.port->options().name, false, text, 0, 0, 0});
+  if (session.up || session.last_reason != text) on_event_({session.port->options().name, false, text, 0, 0, 0, 0});
   session.last_reason = std::move(text);
   session.up = false;
   session.deadline = now + session.backoff_millis * kMilli;

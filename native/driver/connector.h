@@ -23,6 +23,7 @@ struct LinkEvent {
   uint64_t features = 0;  // negotiated, when up
   uint16_t pairs = 0;     // queue pairs that were negotiated, when up
   uint16_t mtu = 0;       // the back-end's, when up; 0: not said
+  uint64_t mac = 0;       // the back-end's for us, when up; 0: not asked for, or not said
 };
 
 struct ConnectorOptions {

@@ -51,7 +51,8 @@ void PortQueue::begin_reset(const Agreement& agreement) {
 bool PortQueue::serve_control() {
   if (!reset_wanted()) [[likely]]
     return false;
-  pair_.reset(agreement_);
+  served_ = agreement_;
+  pair_.reset(served_);
   broken_.store(false, std::memory_order_relaxed);
   link_.store(Link::kReady, std::memory_order_release);
   link_.notify_all();

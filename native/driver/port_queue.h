@@ -71,8 +71,10 @@ class PortQueue {
   /** True once the back-end has written something impossible into a ring. */
   bool broken() const { return broken_.load(std::memory_order_relaxed); }
 
-  /** Negotiated for the rings as they are; of the data thread once serve_control() has returned true. */
-  uint64_t features() const { return agreement_.features; }
+  /** Data thread: negotiated for the rings as they are. */
+  uint64_t features() const { return served_.features; }
+  /** Data thread: the address that the back-end has for us, which then is to be used; 0 for none. */
+  uint64_t mac() const { return served_.mac; }
   uint16_t size() const { return size_; }
   const DriverCounters& counters() const { return counters_; }
   BufferPool& pool() const { return pool_; }
@@ -90,7 +92,8 @@ class PortQueue {
   BufferPool& pool_;
   DriverCounters counters_;
   QueuePair pair_;
-  Agreement agreement_;  // the connector writes it before kResetting
+  Agreement agreement_;  // the connector writes it before kResetting, and at any time after kReady
+  Agreement served_;     // the data thread's copy
   Fd receive_kick_, receive_call_, transmit_kick_, transmit_call_;
   const PollThread* thread_ = nullptr;
   std::atomic<Link> link_{Link::kDown};

@@ -18,6 +18,7 @@ namespace usvhost {
 struct Agreement {
   uint64_t features = 0;
   uint16_t mtu = 0;  // largest payload of a frame that is sent in one piece; 0: not said
+  uint64_t mac = 0;  // the back-end's address for us, unicast; 0: not asked for, or not said
 };
 
 template <class Queue>

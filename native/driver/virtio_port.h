@@ -12,6 +12,9 @@
 
 namespace usvhost {
 
+/** What is made of the address that a back-end has for us. */
+enum class BackEndMac : uint8_t { kIgnored, kUsed, kRequired };
+
 struct VirtioPortOptions {
   std::string name;
   std::string path;           // the back-end's socket, or ours
@@ -24,6 +27,7 @@ struct VirtioPortOptions {
   bool indirect = true;    // a sent frame of several buffers takes one entry of the ring
   bool event_index = false;
   uint16_t queue_pairs = 1;  // 1 to kMaxQueuePairs; a back-end may have fewer
+  BackEndMac back_end_mac = BackEndMac::kIgnored;
 };
 
 class VirtioPort {

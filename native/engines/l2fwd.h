@@ -17,6 +17,9 @@ struct L2fwdOptions {
 class L2fwd final : public Engine {
  public:
   L2fwd(std::vector<PortQueue*> ports, L2fwdOptions options) : ports_(std::move(ports)), options_(options) {}
+  void connected() override {
+    if (ports_.front()->mac() != 0) options_.source_mac = ports_.front()->mac();
+  }
   uint32_t poll() override;
 
  private:

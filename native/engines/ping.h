@@ -21,6 +21,9 @@ struct PingOptions {
 class Ping final : public Engine {
  public:
   Ping(PortQueue& port, PingOptions options) : port_(port), options_(options) {}
+  void connected() override {
+    if (port_.mac() != 0) options_.mac = port_.mac();
+  }
   uint32_t poll() override;
   int max_sleep_millis() override;
   std::vector<Metric> report() const override;

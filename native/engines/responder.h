@@ -15,6 +15,9 @@ struct ResponderOptions {
 class Responder final : public Engine {
  public:
   Responder(PortQueue& port, ResponderOptions options) : port_(port), options_(options) {}
+  void connected() override {
+    if (port_.mac() != 0) options_.mac = port_.mac();
+  }
   uint32_t poll() override;
   std::vector<Metric> report() const override;
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
@@ -65,6 +66,18 @@ void Tap::connected() {
                    (sent_.ecn ? TUN_F_TSO_ECN : 0);
   // open() has seen it succeed. Should it fail, what the kernel then leaves undone against the agreement is dropped.
   [[maybe_unused]] int refused = ioctl(tap_.get(), TUNSETOFFLOAD, flags);
+  if (port_.mac() != 0) take_address();
+}
+
+/** Whoever holds a descriptor of a tap may set its address, without a capability. An address that is right already is left alone. */
+void Tap::take_address() {
+  uint64_t mac = port_.mac();
+  ifreq request{};
+  bool known = ioctl(tap_.get(), SIOCGIFHWADDR, &request) == 0;
+  if (known && memcmp(request.ifr_hwaddr.sa_data, &mac, ETH_ALEN) == 0) return;
+  request.ifr_hwaddr.sa_family = ARPHRD_ETHER;
+  memcpy(request.ifr_hwaddr.sa_data, &mac, ETH_ALEN);
+  if (ioctl(tap_.get(), SIOCSIFHWADDR, &request) != 0) DriverCounters::add(tap_mac_refused_, 1);
 }
 
 uint32_t Tap::poll() {
@@ -163,7 +176,7 @@ std::vector<Metric> Tap::report() const {
     return Metric{name, static_cast<double>(value.load(std::memory_order_relaxed))};
   };
   return {metric("tap_drops", tap_drops_), metric("tap_drop_header", tap_drop_header_),
-          metric("tap_drop_offload", tap_drop_offload_)};
+          metric("tap_drop_offload", tap_drop_offload_), metric("tap_mac_refused", tap_mac_refused_)};
 }
 
 }  // namespace usvhost

@@ -33,6 +33,7 @@ class Tap final : public Engine {
  private:
   uint32_t from_port();
   bool to_kernel(const Packet& packet);
+  void take_address();
   bool write_header(const Packet& packet);
   void attach(bool attached);
   uint32_t from_tap();
@@ -48,6 +49,7 @@ class Tap final : public Engine {
   std::atomic<uint64_t> tap_drops_{0};         // frames that the tap did not take: interface down or its queue full
   std::atomic<uint64_t> tap_drop_header_{0};   // the back-end's header said what cannot be, or was not agreed on
   std::atomic<uint64_t> tap_drop_offload_{0};  // the kernel had left undone what this back-end does not do
+  std::atomic<uint64_t> tap_mac_refused_{0};   // the tap could not have the back-end's address, and has kept its own
 };
 
 }  // namespace usvhost

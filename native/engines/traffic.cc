@@ -19,6 +19,10 @@ Status Traffic::open() {
   return {};
 }
 
+void Traffic::connected() {
+  if (port_.mac() != 0) store_mac(template_ + 6, port_.mac());
+}
+
 bool Traffic::wants_to_send() const {
   return options_.transmit && running_.load(std::memory_order_relaxed) && port_.up() &&
          (!options_.budget || options_.budget->left());

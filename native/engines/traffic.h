@@ -48,6 +48,7 @@ class Traffic final : public Engine {
     if (options_.limit != 0 && !options_.budget) options_.budget = std::make_shared<FrameBudget>(options_.limit);
   }
   Status open() override;
+  void connected() override;
   uint32_t poll() override;
   int max_sleep_millis() override { return wants_to_send() ? 0 : -1; }
   void set_running(bool running) override { running_.store(running, std::memory_order_relaxed); }

@@ -153,12 +153,11 @@ class WatchedDataplane {
  public:
   WatchedDataplane(const std::string& path, EngineOptions engine, uint32_t handshake_millis = 5000,
                    uint16_t queue_size = 64, bool server = false, uint16_t queue_pairs = 1,
-                   uint32_t farewell_millis = 20) {
-    DataplaneOptions options;
-    options.ports.push_back({"p0", path, queue_size, server});
-    options.ports.back().queue_pairs = queue_pairs;
-    options.engine = std::move(engine);
-    options.connector = {1, 20, handshake_millis, farewell_millis};
+                   uint32_t farewell_millis = 20)
+      : WatchedDataplane(one_port(path, std::move(engine), queue_size, server, queue_pairs),
+                         {1, 20, handshake_millis, farewell_millis}) {}
+  WatchedDataplane(DataplaneOptions options, ConnectorOptions connector) {
+    options.connector = connector;
     dataplane_ = std::make_unique<Dataplane>(options, [this](LinkEvent event) {
       std::lock_guard lock(mutex_);
       events_.push_back(std::move(event));
@@ -196,6 +195,15 @@ class WatchedDataplane {
   double counter(const std::string& name) { return metric(dataplane_->report().ports[0].counters, name); }
 
  private:
+  static DataplaneOptions one_port(const std::string& path, EngineOptions engine, uint16_t queue_size, bool server,
+                                   uint16_t queue_pairs) {
+    DataplaneOptions options;
+    options.ports.push_back({"p0", path, queue_size, server});
+    options.ports.back().queue_pairs = queue_pairs;
+    options.engine = std::move(engine);
+    return options;
+  }
+
   std::mutex mutex_;
   std::vector<LinkEvent> events_;
   std::unique_ptr<Dataplane> dataplane_;

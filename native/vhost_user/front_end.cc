@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "vhost_user/message_table.h"
+#include "virtio/station_address.h"
 #include "virtio/uapi.h"
 
 namespace usvhost {
@@ -23,6 +24,9 @@ constexpr uint32_t kPackedBase = 0x80008000;
 
 /** As much of the configuration space as has fields that are used (virtio 1.2, 5.1.4). */
 constexpr uint32_t kConfigBytes = offsetof(virtio_net_config, mtu) + sizeof(virtio_net_config::mtu);
+
+/** Features whose fields are read there. */
+constexpr unsigned kConfigFeatures[] = {VIRTIO_NET_F_MQ, VIRTIO_NET_F_MTU, VIRTIO_NET_F_MAC};
 
 uint64_t pointer_value(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer); }
 
@@ -45,8 +49,8 @@ bool FrontEnd::skipped() const {
     case Step::kVringEnable: return !protocol;
     case Step::kGetQueueNum: return !has_protocol(kProtocolMq);
     case Step::kGetConfig:
-      return (features_ & (feature_bit(VIRTIO_NET_F_MTU) | feature_bit(VIRTIO_NET_F_MQ))) == 0 ||
-             !has_protocol(kProtocolConfig);
+      return !has_protocol(kProtocolConfig) || std::none_of(std::begin(kConfigFeatures), std::end(kConfigFeatures),
+                                                            [this](unsigned bit) { return has(bit); });
     case Step::kSetStatus:
     case Step::kResetStatus: return !has_protocol(kProtocolStatus);
     case Step::kResetDevice: return has_protocol(kProtocolStatus) || !has_protocol(kProtocolResetDevice);
@@ -163,16 +167,14 @@ Status FrontEnd::reply(const Message& message) {
         return failure("USV_FEATURES", "expected a back-end with VIRTIO_F_VERSION_1, got features 0x%" PRIx64, number);
       }
       if ((features_ & feature_bit(kVhostUserProtocolFeatures)) == 0) {
-        forget(VIRTIO_NET_F_MQ);
-        forget(VIRTIO_NET_F_MTU);
+        for (unsigned bit : kConfigFeatures) forget(bit);
       }
       break;
     case Step::kGetProtocolFeatures:
       protocol_features_ = number & kFrontEndProtocolFeatures;
       // Without it nobody says how many pairs there are, and rings beyond the first pair do not exist.
       if (!has_protocol(kProtocolMq)) forget(VIRTIO_NET_F_MQ);
-      // The field cannot be read.
-      if (!has_protocol(kProtocolConfig)) forget(VIRTIO_NET_F_MTU);
+      if (!has_protocol(kProtocolConfig)) forget_fields();
       break;
     case Step::kGetQueueNum:
       if (number == 0) return failure("USV_FEATURES", "expected at least one queue pair, got none");
@@ -202,7 +204,7 @@ Status FrontEnd::reply(const Message& message) {
 /** The back-end's words: each field is looked at only where its feature says that it is there. */
 Status FrontEnd::take_config(const Message& message) {
   if (message.header.size == 0) {  // it cannot tell (vhost-user, "VHOST_USER_GET_CONFIG")
-    forget(VIRTIO_NET_F_MTU);
+    forget_fields();
     return {};
   }
   const ConfigSpace& piece = message.payload.config;
@@ -212,20 +214,29 @@ Status FrontEnd::take_config(const Message& message) {
   }
   virtio_net_config config{};
   memcpy(&config, piece.bytes, kConfigBytes);
-  if ((features_ & feature_bit(VIRTIO_NET_F_MQ)) != 0) {
+  if (has(VIRTIO_NET_F_MQ)) {
     uint16_t most = config.max_virtqueue_pairs;
     if (most < VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MIN || most > VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX) {
       return failure("USV_MESSAGE", "expected 1 to 32768 queue pairs in the configuration space, got %u", most);
     }
     queue_pairs_ = std::min(queue_pairs_, most);
   }
-  if ((features_ & feature_bit(VIRTIO_NET_F_MTU)) != 0) {
+  if (has(VIRTIO_NET_F_MAC)) {
+    uint64_t mac = load_address(config.mac);
+    // Frames from such an address would be lost at every bridge, so it is not one to go on with.
+    if (!valid_station_address(mac)) {
+      return failure("USV_MESSAGE", "expected a unicast MAC address in the configuration space, got %s",
+                     address_text(mac).c_str());
+    }
+    mac_ = mac;
+  }
+  if (has(VIRTIO_NET_F_MTU)) {
     if (config.mtu < kLeastMtu) {
       return failure("USV_MESSAGE", "expected an MTU of at least %u in the configuration space, got %u", kLeastMtu,
                      config.mtu);
     }
     // Whoever accepts an MTU has buffers for a frame of that size (5.1.4.2); ours join only with VIRTIO_NET_F_MRG_RXBUF.
-    bool fits = config.mtu <= config_.largest_payload || (features_ & feature_bit(VIRTIO_NET_F_MRG_RXBUF)) != 0;
+    bool fits = config.mtu <= config_.largest_payload || has(VIRTIO_NET_F_MRG_RXBUF);
     if (fits) {
       mtu_ = config.mtu;
     } else {

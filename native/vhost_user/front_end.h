@@ -62,7 +62,7 @@ class FrontEnd {
   /** Whether all of leave() has been sent, and answered where there is an answer. */
   bool left() const { return step_ == Step::kLeft; }
   bool waiting() const { return waiting_; }
-  /** Whether all is known that rings depend on: features(), queue_pairs() and mtu() are final. */
+  /** Whether all is known that rings depend on: features(), queue_pairs(), mtu() and mac() are final. */
   bool agreed() const { return step_ >= Step::kSetOwner; }
   /** What both sides have; 0 until the back-end has told. */
   uint64_t features() const { return features_; }
@@ -70,6 +70,8 @@ class FrontEnd {
   uint16_t queue_pairs() const { return (features_ & feature_bit(VIRTIO_NET_F_MQ)) != 0 ? queue_pairs_ : uint16_t{1}; }
   /** Largest payload of a frame by the back-end's configuration space, 68 or more; 0: VIRTIO_NET_F_MTU is not negotiated. */
   uint16_t mtu() const { return mtu_; }
+  /** The address that the configuration space has for us, a valid_station_address(); 0: VIRTIO_NET_F_MAC is not negotiated. */
+  uint64_t mac() const { return mac_; }
   /** Rings that were made for what was agreed() on, in place of those of the configuration, before any of them is told. */
   void set_queue(uint16_t index, const FrontEndQueue& queue) { config_.queues[index] = queue; }
   uint64_t protocol_features() const { return protocol_features_; }
@@ -102,7 +104,13 @@ class FrontEnd {
   void advance();
   void build(OutgoingMessage& out);
   Status take_config(const Message& message);
+  bool has(unsigned feature) const { return (features_ & feature_bit(feature)) != 0; }
   void forget(unsigned feature) { features_ &= ~feature_bit(feature); }
+  /** Those that say nothing unless their field of the configuration space is read; queue pairs are known without. */
+  void forget_fields() {
+    forget(VIRTIO_NET_F_MTU);
+    forget(VIRTIO_NET_F_MAC);
+  }
   bool has_protocol(unsigned bit) const { return (protocol_features_ & feature_bit(bit)) != 0; }
 
   FrontEndConfig config_;
@@ -110,6 +118,7 @@ class FrontEnd {
   uint16_t queue_ = 0;
   uint16_t queue_pairs_;
   uint16_t mtu_ = 0;
+  uint64_t mac_ = 0;
   bool waiting_ = false;
   MessageHeader awaited_{};
   uint64_t features_ = 0;

@@ -45,6 +45,8 @@ interface Running {
   readonly ended: Promise<unknown>;
   /** Resolves with the next link that is up. */
   readonly up: Promise<void>;
+  /** Resolves with the first link that is told to be down. */
+  readonly down: Promise<void>;
   stop(): void;
 }
 
@@ -52,14 +54,13 @@ function run(port: string, config: Readonly<Record<string, unknown>>): Running {
   const reports: DataplaneOutput[] = [];
   const lines: string[] = [];
   const stop = new AbortController();
-  let linkUp = (): void => undefined;
-  const up = new Promise<void>((resolve) => {
-    linkUp = resolve;
-  });
+  const { promise: up, resolve: linkUp } = Promise.withResolvers<void>();
+  const { promise: down, resolve: linkDown } = Promise.withResolvers<void>();
   const to = new Writable({
     write: (chunk: Buffer, _, done) => {
       lines.push(String(chunk));
       if (String(chunk).includes('link is up')) linkUp();
+      if (String(chunk).includes('link is down')) linkDown();
       done();
     },
   });
@@ -71,7 +72,14 @@ function run(port: string, config: Readonly<Record<string, unknown>>): Running {
     log: createLogger('dataplane', to),
     onReport: (report: DataplaneOutput) => void reports.push(report),
   };
-  return { reports, lines, up, ended: runDataplane(parsed, deps, stop.signal), stop: () => stop.abort() };
+  return {
+    reports,
+    lines,
+    up,
+    down,
+    ended: runDataplane(parsed, deps, stop.signal),
+    stop: () => stop.abort(),
+  };
 }
 
 const responder = { engine: 'responder', mac: '02:00:00:00:00:0b', ip: '10.0.0.2' };
@@ -99,6 +107,38 @@ test('a ping ends by itself with one report, the responder when it is stopped', 
   await peer.ended;
   expect(peer.reports).toMatchObject([{ final: true, engine: { answered: 21, ignored: 0 } }]);
   expect(peer.lines.at(-1)).toContain('dataplane has stopped');
+});
+
+describe('without an address of our own', () => {
+  const { mac: _, ...answering } = responder;
+  const { mac: __, ...asking } = ping;
+
+  test('the switch has one for each port, and takes no frame for a forgery', async () => {
+    for (const { name, mac } of [
+      { name: 'left', mac: '02:00:00:00:00:1a' },
+      { name: 'right', mac: '02:00:00:00:00:1b' },
+    ]) {
+      const socketPath = join(root, `${name}.sock`);
+      vswitch.addPort({ name, network: '', connect: false, socketPath, socketMode: 0o600, mtu: 1500, mac });
+    }
+    const peer = run('right', answering);
+    await peer.up;
+    expect(peer.lines.find((line) => line.includes('link is up'))).toContain('"mac":"02:00:00:00:00:1b"');
+    const source = run('left', { ...asking, count: 5 });
+    await source.ended;
+    expect(source.reports).toMatchObject([{ engine: { sent: 5, received: 5 } }]);
+    peer.stop();
+    await peer.ended;
+    for (const { counters } of vswitch.ports()) expect(counters).toMatchObject({ tx_drop_spoofed: 0 });
+  });
+
+  test('a port without one is told as the reason why there is no link', async () => {
+    const peer = run('b', answering);
+    await peer.down;
+    expect(peer.lines.find((line) => line.includes('link is down'))).toContain('USV_FEATURES');
+    peer.stop();
+    await peer.ended;
+  });
 });
 
 test('frames with a pattern come back as they were sent', async () => {

@@ -156,6 +156,7 @@ TEST_CASE(
       std::string path = server ? fixture.add_connecting_port("a") : fixture.add_port("a");
       for (uint32_t round = 1; round <= 3; round++) {
         WatchedDataplane driver(path, TrafficOptions{.transmit = true}, 5000, 64, server, pairs, kPatient);
+        REQUIRE(driver.told(""));
         REQUIRE(eventually([&] { return fixture.in_state("a", PortState::kUp); }));
         driver->stop();
         // The rings stopped before the connection ended, which the switch may hear of later.

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include "engines/frames.h"
 #include "test/engines/wires.h"
 #include "test/network_namespace.h"
 
@@ -38,6 +39,45 @@ TEST_CASE("devices that cannot be attached") {
     Tap first(wires.port(), {"one"}), second(wires.port(), {"one"});
     CHECK(first.open().ok());
     CHECK(std::string(second.open().code) == "USV_TAP");  // busy
+  });
+}
+
+/** The address that the kernel has for an interface. */
+MacAddress address_of(const char* device) {
+  Fd control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request{};
+  strncpy(request.ifr_name, device, IFNAMSIZ - 1);
+  REQUIRE(ioctl(control.get(), SIOCGIFHWADDR, &request) == 0);
+  return load_mac(reinterpret_cast<const uint8_t*>(request.ifr_hwaddr.sa_data));
+}
+
+TEST_CASE(
+    "a tap has the back-end's address from the link on that told it, also while it is up, and else keeps its own") {
+  in_namespace([] {
+    REQUIRE(make_tap("told"));
+    Wires wires;
+    Tap tap(wires.port(), {"told"});
+    REQUIRE(tap.open().ok());
+    MacAddress own = address_of("told");
+    tap.connected();
+    CHECK(address_of("told") == own);
+    constexpr uint64_t kFeatures = kRequiredFeatures | feature_bit(VIRTIO_NET_F_MAC);
+    wires.connect(0, kFeatures, 0, mac(7));
+    tap.connected();
+    CHECK(address_of("told") == mac(7));
+    REQUIRE(bring_up("told", "10.0.4.1"));
+    wires.connect(0, kFeatures, 0, mac(8));
+    tap.connected();
+    CHECK(address_of("told") == mac(8));
+    wires.connect(0, kRequiredFeatures);
+    tap.connected();
+    CHECK(address_of("told") == mac(8));
+    CHECK(metric(tap.report(), "tap_mac_refused") == 0);
+    // What the kernel refuses is told.
+    wires.connect(0, kFeatures, 0, 1);
+    tap.connected();
+    CHECK(address_of("told") == mac(8));
+    CHECK(metric(tap.report(), "tap_mac_refused") == 1);
   });
 }
 

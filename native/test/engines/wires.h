@@ -43,9 +43,10 @@ class Wires {
   SplitDeviceQueue<>& transmit(size_t i = 0) { return transmit_[i]; }
 
   /** The same after another agreement. */
-  void connect(size_t i, uint64_t features, uint16_t mtu = 0) {
+  void connect(size_t i, uint64_t features, uint16_t mtu = 0, MacAddress mac = 0) {
     features_ = features;
     mtu_ = mtu;
+    mac_ = mac;
     connect(i);
   }
   /** Resets the rings of a port as its connector would, and brings its link up. */
@@ -53,7 +54,7 @@ class Wires {
     ports_[i]->set_down();  // or the link of before would do
     // The connector's half waits for the data thread's half, so one of them needs a thread for a moment.
     std::thread connector([&] {
-      ports_[i]->begin_reset({features_, mtu_});
+      ports_[i]->begin_reset({features_, mtu_, mac_});
       ports_[i]->await_reset();
       ports_[i]->set_up();
     });
@@ -171,6 +172,7 @@ class Wires {
   }
 
   uint64_t features_;
+  MacAddress mac_ = 0;
   uint16_t mtu_ = 0;
   Segment segment_;
   std::optional<BufferPool> pool_;

@@ -10,7 +10,8 @@
 namespace usvhost::test {
 namespace {
 
-constexpr uint64_t kAll = kFrontEndFeatures | feature_bit(VIRTIO_NET_F_MQ) | feature_bit(VIRTIO_NET_F_MTU);
+constexpr uint64_t kAll =
+    kFrontEndFeatures | feature_bit(VIRTIO_NET_F_MQ) | feature_bit(VIRTIO_NET_F_MTU) | feature_bit(VIRTIO_NET_F_MAC);
 
 /** What a back-end says, and what came of it. */
 struct Told {
@@ -19,6 +20,7 @@ struct Told {
   uint64_t queue_num = 8;
   uint16_t max_pairs = 8;
   uint16_t mtu = 1500;
+  uint64_t mac = 0x060504030202;             // 02:02:03:04:05:06
   std::optional<uint32_t> config_size = {};  // of the whole payload, where it is not that of the question
   std::optional<uint32_t> piece_size = {};   // by the payload's own word
   uint32_t piece_offset = 0;
@@ -29,6 +31,7 @@ struct Outcome {
   uint64_t features = 0;
   uint16_t pairs = 0;
   uint16_t mtu = 0;
+  uint64_t mac = 0;
   bool asked_config = false;
   uint32_t enabled = 0;
 
@@ -58,6 +61,7 @@ Outcome shake(const Told& told, uint16_t pairs = 4, uint64_t wanted = kAll, uint
         virtio_net_config space{};
         space.max_virtqueue_pairs = told.max_pairs;
         space.mtu = told.mtu;
+        std::memcpy(space.mac, &told.mac, sizeof space.mac);
         reply.header.size = told.config_size.value_or(out.size);
         reply.payload.config = {told.piece_offset, told.piece_size.value_or(out.payload.config.size), 0, {}};
         std::memcpy(reply.payload.config.bytes, &space, sizeof space);
@@ -78,7 +82,9 @@ Outcome shake(const Told& told, uint16_t pairs = 4, uint64_t wanted = kAll, uint
   outcome.features = front_end.features();
   outcome.pairs = front_end.queue_pairs();
   outcome.mtu = front_end.mtu();
+  outcome.mac = front_end.mac();
   CHECK((outcome.mtu != 0) == outcome.has(VIRTIO_NET_F_MTU));
+  CHECK((outcome.mac != 0) == outcome.has(VIRTIO_NET_F_MAC));
   if (outcome.has(kVhostUserProtocolFeatures)) CHECK(outcome.enabled == 2u * outcome.pairs);
   return outcome;
 }
@@ -124,15 +130,33 @@ TEST_CASE("an MTU that no receive buffer of ours takes is not accepted, unless b
   CHECK(shake({.mtu = UINT16_MAX}, 4, kAll | feature_bit(VIRTIO_NET_F_MRG_RXBUF)).mtu == UINT16_MAX);
 }
 
+TEST_CASE("the address is taken where it was asked for; one that no station can have is refused") {
+  CHECK(shake({}).mac == 0x060504030202);
+  CHECK(shake({.mac = 0xfffffffffffe}).mac == 0xfffffffffffe);
+  CHECK(shake({.mac = 0x010000000000}).mac == 0x010000000000);  // 00:00:00:00:00:01
+  for (uint64_t none : {0x0ull, 0x1ull, 0xfb0000005e01ull, 0xffffffffffffull}) {
+    CAPTURE(none);
+    CHECK(shake({.mac = none}).code == "USV_MESSAGE");
+    CHECK(shake({.features = ~feature_bit(VIRTIO_NET_F_MAC), .mac = none}).mac == 0);
+    Outcome unasked = shake({.mac = none}, 4, kAll & ~feature_bit(VIRTIO_NET_F_MAC));
+    CHECK(unasked.code.empty());
+    CHECK(unasked.mac == 0);
+  }
+  CHECK(shake({}, 1, kFrontEndFeatures | feature_bit(VIRTIO_NET_F_MAC)).mac == 0x060504030202);
+  CHECK(shake({.features = ~feature_bit(kVhostUserProtocolFeatures)}).mac == 0);
+}
+
 TEST_CASE("a back-end without a configuration space is not asked, one that cannot tell is used without") {
   Outcome none = shake({.protocol = ~feature_bit(kProtocolConfig)});
   CHECK_FALSE(none.asked_config);
   CHECK(none.mtu == 0);
+  CHECK(none.mac == 0);
   CHECK(none.pairs == 4);
   CHECK_FALSE(shake({}, 1, kFrontEndFeatures).asked_config);
   Outcome silent = shake({.config_size = 0});
   CHECK(silent.asked_config);
   CHECK(silent.mtu == 0);
+  CHECK(silent.mac == 0);
   CHECK(silent.pairs == 4);
 }
 

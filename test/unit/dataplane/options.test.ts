@@ -178,15 +178,41 @@ describe('without port.json', () => {
     expect(options({ engine: 'txonly' }).engine).toMatchObject({ sourceMac: '02:00:00:00:00:01', size: 64 });
   });
 
+  const ip = '10.0.0.1';
+  const mac = '02:00:00:00:00:01';
+  test.each([
+    ['required', { engine: 'responder', ip }],
+    ['required', { engine: 'ping', ip, target: '10.0.0.2' }],
+    ['required', { engine: 'l2fwd', rewrite: true, peerMac: '02:00:00:00:00:02' }],
+    ['used', { tap: 'tap0' }],
+    ['used', { engine: 'txonly' }],
+    ['ignored', { engine: 'l2fwd' }],
+    ['ignored', { engine: 'rxonly' }],
+    ['ignored', { engine: 'handler', handler: 'handler.ts' }],
+    ['ignored', { engine: 'responder', ip, mac }],
+    ['ignored', { engine: 'txonly', mac }],
+    ['ignored', { tap: 'tap0', mac }],
+  ])("the back-end's address is %s: %j", (backEndMac, config) => {
+    expect(options(config).ports).toMatchObject([{ backEndMac }]);
+  });
+
+  test("one that is given with the port comes before the back-end's; of two ports only the first is asked", () => {
+    const given = `net_virtio_user0,path=/nonexistent/vhost.sock,mac=${mac}`;
+    expect(options({ engine: 'txonly', port: [given] }).ports).toMatchObject([{ backEndMac: 'ignored' }]);
+    const two = [0, 1].map((index) => `net_virtio_user${index},path=/nonexistent/vhost.sock`);
+    const rewriting = { engine: 'l2fwd', rewrite: true, peerMac: '02:00:00:00:00:02' };
+    expect(options({ ...rewriting, port: two }).ports).toMatchObject([
+      { backEndMac: 'required' },
+      { backEndMac: 'ignored' },
+    ]);
+  });
+
   test.each([
     ['the tap without a name', {}, '--tap'],
-    ['responder without MAC', { engine: 'responder', ip: '10.0.0.1' }, '--mac'],
     ['responder without IP', { engine: 'responder', mac: '02:00:00:00:00:01' }, '--ip'],
-    ['ping without MAC', { engine: 'ping', ip: '10.0.0.1', target: '10.0.0.2' }, '--mac'],
     ['ping without IP', { engine: 'ping', mac: '02:00:00:00:00:01', target: '10.0.0.2' }, '--ip'],
     ['ping without target', { engine: 'ping', mac: '02:00:00:00:00:01', ip: '10.0.0.1' }, '--target'],
     ['handler without module', { engine: 'handler' }, '--handler'],
-    ['rewriting without MAC', { engine: 'l2fwd', rewrite: true, peerMac: '02:00:00:00:00:02' }, '--mac'],
     ['rewriting without peer', { engine: 'l2fwd', rewrite: true, mac: '02:00:00:00:00:01' }, '--peer-mac'],
   ])('%s names the flag', (_, config, flag) => {
     expect(() => options(config)).toThrow(expect.objectContaining({ code: 'USV_CONFIG', exitCode: 2 }));
