@@ -19,22 +19,25 @@ TEST_CASE("waiting for a thread that is outside returns at once") {
 
 TEST_CASE("waiting for a thread that is inside lasts until it leaves, and not until it is idle") {
   Epoch epoch;
-  std::atomic<bool> inside{false}, let_go{false}, waited{false};
+  std::atomic<bool> inside{false}, asked{false}, let_go{false}, waited{false}, noticed{false};
   std::thread data([&] {
     epoch.enter();
     inside = true;
     while (!let_go) sched_yield();
     epoch.leave();
     epoch.enter();  // inside again: the waiter must have noticed the moment between
-    while (!waited) sched_yield();
+    noticed = eventually([&] { return waited.load(); });
     epoch.leave();
   });
   REQUIRE(eventually([&] { return inside.load(); }));
   std::thread control([&] {
+    asked = true;
     epoch.wait_until_quiescent();
     CHECK(let_go.load());
     waited = true;
   });
+  // A waiter that came only after the moment between would rightly wait for the next one.
+  REQUIRE(eventually([&] { return asked.load(); }));
   for (int i = 0; i < 1000; i++) {
     CHECK_FALSE(waited.load());
     sched_yield();
@@ -42,6 +45,7 @@ TEST_CASE("waiting for a thread that is inside lasts until it leaves, and not un
   let_go = true;
   control.join();
   data.join();
+  CHECK(noticed);
 }
 
 TEST_CASE("an object that was unpublished is not used after the wait") {
