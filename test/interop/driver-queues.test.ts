@@ -17,6 +17,8 @@ import { driverStation, printedRows, type Station, switchStation, testpmdStation
 const row = printedRows();
 const queueSize = 256;
 const most = 8;
+/** How long a driver that ends waits for its back-ends (native/driver/connector.h). */
+const farewellMillis = 250;
 
 /** Frames of each pair, `rx` or `tx`. */
 function byPair(driver: RunningDriver, direction: 'rx' | 'tx', pairs: number): number[] {
@@ -70,6 +72,16 @@ async function restAndReturn(driver: RunningDriver, pairs: number): Promise<void
   }
 }
 
+/** Ends a driver. What vhost has said by the end of the connection, and how long the driver took. */
+async function ended(driver: RunningDriver, testpmd: Testpmd): Promise<{ said: string; millis: number }> {
+  const { length } = testpmd.output;
+  const begin = performance.now();
+  driver.close();
+  const millis = performance.now() - begin;
+  await testpmd.printed('vhost peer closed', length);
+  return { said: testpmd.output.slice(length).split('vhost peer closed')[0] ?? '', millis };
+}
+
 for (const { name, pairs, offers } of driverQueueModes) {
   groupNeeds('dpdk-testpmd')(`vhost, ${name}`, () => {
     const directory = privateDirectory();
@@ -87,6 +99,7 @@ for (const { name, pairs, offers } of driverQueueModes) {
         ports: [{ kind: 'vhost', path, queues: most }],
         forward: 'macswap',
         arguments: [`--rxq=${most}`, `--txq=${most}`],
+        logLevels: ['lib.vhost.config:info'],
       });
       await started.testpmd.startForwarding();
       started.driver = verifyingDriver({ path, queueSize, size: 512, offers, queuePairs: pairs });
@@ -117,6 +130,24 @@ for (const { name, pairs, offers } of driverQueueModes) {
       row(`vhost, ${name}, pairs at rest`, account);
       expect(account).toMatchObject({ corrupted: 0, foreign: 0 });
       expect(driver.linksUp).toBe(1);
+    }, 60_000);
+
+    test('at the end vhost has stopped each ring and reset the device before the connection closes', async () => {
+      const { testpmd, driver } = running();
+      delete started.driver;
+      let end = await ended(driver, testpmd);
+      // On a machine that is too busy vhost may have been left in the middle.
+      while (end.millis >= farewellMillis) {
+        const again = verifyingDriver({ path, queueSize, size: 512, offers, queuePairs: pairs });
+        started.driver = again;
+        await again.linkUp();
+        end = await ended(again, testpmd);
+        delete started.driver;
+      }
+      expect(end.said.match(/vring base idx:\d+|-RESET: 1/g)).toEqual([
+        ...Array.from({ length: 2 * pairs }, (_, ring) => `vring base idx:${ring}`),
+        '-RESET: 1',
+      ]);
     }, 60_000);
   });
 

@@ -3,13 +3,17 @@
 // keeps silent, hangs up or lies holds nobody.
 #include "driver/farewell.h"
 
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
 #include "test/fake_back_end.h"
+#include "vhost_user/message_table.h"
 
 namespace usvhost::test {
 namespace {
 
-// No honest back-end needs so long.
-constexpr uint32_t kPatient = 60'000;
+// No honest back-end needs so long, and eventually() gives up before.
+constexpr uint32_t kPatient = 120'000;
 
 /** A back-end with a driver whose link is up. */
 struct Link {
@@ -134,6 +138,67 @@ TEST_CASE("a back-end that never answers, hangs up, refuses or lies holds nobody
     CHECK(eventually([&] { return stopping.stopped(); }));
     CHECK(driver.events("USV") == 0);
   }
+}
+
+/** A handshake of one pair with a back-end that has STATUS and acknowledges nothing. */
+void shake_hands(FrontEnd& front_end) {
+  OutgoingMessage out;
+  while (front_end.next(out)) {
+    if (!out.expects_reply) continue;
+    Message answer{front_end.awaited(), {}};
+    answer.payload.number = out.request == Request::kGetFeatures ? kFrontEndFeatures : feature_bit(kProtocolStatus);
+    REQUIRE(front_end.reply(answer).ok());
+  }
+  REQUIRE(front_end.done());
+}
+
+TEST_CASE("the last words wait for room in the socket, and nobody waits for an answer to them") {
+  int ends[2];
+  REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+  Fd back_end(ends[1]);
+  Fd event(eventfd(0, EFD_CLOEXEC));
+  FrontEndConfig config;
+  config.memory_fd = event.get();
+  FrontEnd front_end(config);
+  shake_hands(front_end);
+  MessageStream stream(Fd(ends[0]),
+                       [&](const MessageHeader& header) { return check_reply_header(header, front_end.awaited()); });
+  char unread[4096] = {};
+  size_t before = 0;
+  for (ssize_t more; (more = write(stream.fd(), unread, sizeof unread)) > 0;) before += static_cast<size_t>(more);
+  // Answers that came before their questions were read, so that nothing but the socket holds the reset up.
+  for (uint32_t ring = 0; ring < kQueues; ring++) {
+    const uint32_t base[] = {static_cast<uint32_t>(Request::kGetVringBase), kFlagVersion | kFlagReply,
+                             sizeof(VringState), ring, 0};
+    REQUIRE(write(back_end.get(), base, sizeof base) == sizeof base);
+  }
+  front_end.leave();
+  REQUIRE(eventually([&] {
+    take_leave({{stream, front_end}}, 1);
+    return front_end.left();
+  }));
+  CHECK(stream.wants_write());
+  std::vector<uint8_t> heard;
+  auto hear = [&] {
+    for (ssize_t got; (got = read(back_end.get(), unread, sizeof unread)) > 0;) {
+      heard.insert(heard.end(), unread, unread + got);
+    }
+  };
+  hear();
+  std::atomic<bool> stopped{false};
+  std::thread leaving([&] {
+    take_leave({{stream, front_end}}, kPatient);
+    stopped.store(true);
+  });
+  CHECK(eventually([&] { return stopped.load(); }));
+  hear();
+  back_end.reset();
+  leaving.join();
+  constexpr size_t kWord = sizeof(MessageHeader) + sizeof(uint64_t);
+  REQUIRE(heard.size() == before + (kQueues + 1) * kWord);
+  MessageHeader last{};
+  memcpy(&last, heard.data() + heard.size() - kWord, sizeof last);
+  CHECK(last.request == static_cast<uint32_t>(Request::kSetStatus));
 }
 
 TEST_CASE("a back-end in the middle of the handshake hears of nothing but the end") {

@@ -3,6 +3,8 @@
 // pair rests.
 #include <sys/socket.h>
 
+#include <fstream>
+
 #include "engines/frames.h"
 #include "engines/tap.h"
 #include "test/engines/wires.h"
@@ -51,6 +53,17 @@ void send_flows(uint16_t flows) {
   }
 }
 
+/** Frames that the kernel has taken from a device of this thread's namespace (proc_net(5), "dev"). */
+uint64_t taken_by_kernel(const std::string& device) {
+  std::ifstream table("/proc/thread-self/net/dev");
+  for (std::string word; table >> word;) {
+    uint64_t bytes, frames;
+    if (word == device + ":" && table >> bytes >> frames) return frames;
+  }
+  FAIL("no device ", device);
+  return 0;
+}
+
 TEST_CASE("flows of the kernel are spread over the queues of a tap; a resting pair gets none, and gets them again") {
   in_namespace([] {
     REQUIRE(make_tap("many", IFF_MULTI_QUEUE));
@@ -68,8 +81,10 @@ TEST_CASE("flows of the kernel are spread over the queues of a tap; a resting pa
     send_flows(kFlows);
     CHECK(queues.settle() == std::pair<size_t, size_t>{kFlows, 0});
     // What the back-end still had for that pair reaches the kernel: it is taken, and not dropped.
+    uint64_t before = taken_by_kernel("many");
     REQUIRE(queues.wires[1].arrive(Wires::Frame(60, 0xff)));
     queues.settle();
+    CHECK(taken_by_kernel("many") == before + 1);
     CHECK(metric(queues.taps[1].report(), "tap_drops") == 0);
     CHECK(queues.wires[1].port().counters().rx_packets == 1);
     send_flows(kFlows);
