@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes become a back-end: what our driver asks goes over a real socket pair, and answers come back that are right, nearly
 // right, early, cut or nonsense. Whatever they say, the handshake ends by the rules, keeps no descriptor of the back-end's, and
-// never says that it is done when something was refused.
+// never says that it is done when something was refused. Once it is done the driver takes leave, and stops each ring once.
 #include <memory>
 #include <optional>
 
@@ -9,6 +9,7 @@
 #include "vhost_user/front_end.h"
 #include "vhost_user/message_table.h"
 #include "vhost_user/stream.h"
+#include "virtio/station_address.h"
 
 namespace usvhost::fuzz {
 namespace {
@@ -17,8 +18,8 @@ class BackEndProcess {
  public:
   BackEndProcess(Input input, const Connection& connection) : input_(input), connection_(connection) {
     FrontEndConfig config;
-    config.features |=
-        feature_bit(VIRTIO_NET_F_MQ) | feature_bit(VIRTIO_NET_F_MTU) | feature_bit(VIRTIO_NET_F_MRG_RXBUF);
+    config.features |= feature_bit(VIRTIO_NET_F_MQ) | feature_bit(VIRTIO_NET_F_MTU) | feature_bit(VIRTIO_NET_F_MAC) |
+                       feature_bit(VIRTIO_NET_F_MRG_RXBUF);
     config.queue_pairs = kMaxQueuePairs;
     config.largest_payload = 2030;
     config.memory_fd = connection.event();  // never mapped here
@@ -30,29 +31,47 @@ class BackEndProcess {
 
   void run() {
     while (ask()) {
-      if (input_.empty()) return;
+      // Nearly always; or else it hears something that nobody asked for.
+      if (front_end_->done() && (input_.empty() || input_.byte() % 8 != 7)) {
+        leave();
+        continue;
+      }
+      // A farewell is answered to its end, by zeroes when the input is used up.
+      if (input_.empty() && !(leaving_ && front_end_->waiting())) return;
       answer();
       if (!take_answers()) return;
     }
   }
 
  private:
-  /** All requests up to the next one that waits; false when there is nothing more to do. */
+  void leave() {
+    front_end_->leave();
+    leaving_ = true;
+  }
+  /** All requests up to the next one that waits; false when they cannot be sent. */
   bool ask() {
     OutgoingMessage out;
     while (front_end_->next(out)) {
       expect(check_request_header({static_cast<uint32_t>(out.request), kFlagVersion | out.flags, out.size}).ok());
       if (!stream_->send(out.request, out.flags, &out.payload, out.size, out.fds, out.fd_count).ok()) return false;
+      if (leaving_) {
+        // Every ring is stopped, in order, before anything else is said.
+        expect((out.request == Request::kGetVringBase) == (stopped_ < 2 * front_end_->queue_pairs()));
+        if (out.request == Request::kGetVringBase) expect(out.payload.state.index == stopped_++);
+      }
       last_ = out;
       unread_++;
     }
-    expect(front_end_->done() != front_end_->waiting());
+    bool left = front_end_->left();
+    expect(leaving_ ? !front_end_->done() : !left);
+    expect((front_end_->done() || left) != front_end_->waiting());
+    if (left) expect(stopped_ == 2 * front_end_->queue_pairs());
     // Nobody reads what was asked; it must only not fill the socket.
     if (unread_ >= 64) {
       connection_.drain();
       unread_ = 0;
     }
-    return !front_end_->done() || !input_.empty();
+    return true;
   }
   void answer() {
     Message reply{{static_cast<uint32_t>(last_.request), kFlagVersion | kFlagReply, 8}, {}};
@@ -67,6 +86,10 @@ class BackEndProcess {
         break;
       case Request::kGetQueueNum: reply.payload.number = how % 4 != 0 ? how % 16 : input_.number<uint64_t>(); break;
       case Request::kGetConfig: tell_config(reply, how); break;
+      case Request::kGetVringBase:
+        reply.payload.state = {how % 8 != 0 || input_.empty() ? last_.payload.state.index : input_.number<uint32_t>(),
+                               input_.number<uint32_t>()};
+        break;
       default: reply.payload.number = how % 8 != 0 ? 0 : input_.number<uint64_t>();
     }
     bool whole = how < 224 && !stream_->inside_message();
@@ -84,6 +107,8 @@ class BackEndProcess {
     virtio_net_config space{};
     space.max_virtqueue_pairs = how % 4 != 0 ? how % 16 : input_.number<uint16_t>();
     space.mtu = how % 4 != 1 ? 1500 : input_.number<uint16_t>();
+    space.mac[0] = 2;
+    if (how % 16 == 6) input_.bytes(space.mac, sizeof space.mac);
     reply.payload.config = {0, last_.payload.config.size, 0, {}};
     if (how % 16 == 2) reply.payload.config.offset = input_.number<uint32_t>();
     if (how % 16 == 3) reply.payload.config.size = input_.number<uint32_t>();
@@ -107,6 +132,8 @@ class BackEndProcess {
       bool has_mtu = (features & feature_bit(VIRTIO_NET_F_MTU)) != 0;
       expect(has_mtu ? front_end_->mtu() >= 68 : front_end_->mtu() == 0);
       expect(front_end_->mtu() <= 2030 || (features & feature_bit(VIRTIO_NET_F_MRG_RXBUF)) != 0);
+      bool has_mac = (features & feature_bit(VIRTIO_NET_F_MAC)) != 0;
+      expect(has_mac ? valid_station_address(front_end_->mac()) : front_end_->mac() == 0);
     }
     return stream_->status().ok();
   }
@@ -116,6 +143,8 @@ class BackEndProcess {
   std::optional<FrontEnd> front_end_;
   std::optional<MessageStream> stream_;
   OutgoingMessage last_;
+  bool leaving_ = false;
+  uint32_t stopped_ = 0;  // rings whose stop has been asked for
   uint32_t unread_ = 0;   // requests that lie in the socket
   bool refused_ = false;  // an acknowledgement that was no zero has been sent whole
 };
