@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `npm run bench -- [CASE…] [--json] [--list] [--seconds N] [--rounds N] [--plot FILE]`: measures and prints a table, or with --json
+// `npm run bench -- [CASE…] [--json] [--list] [--seconds N] [--rounds N] [--where NAME=VALUE] [--plot FILE]`: measures and prints a table, or with --json
 // one JSON document as its last line; --plot writes the same as an SVG. Progress goes to standard error.
 
 import { writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util';
 import { usvError } from '../lib/errors.ts';
 import { main } from '../scripts/main.ts';
 import { allowedCpus } from '../test/support/cpus.ts';
-import type { CaseGroup, RunContext } from './case.ts';
+import type { BenchCase, CaseGroup, RunContext } from './case.ts';
 
 import { cni } from './cases/cni.ts';
 import { driverToVhost } from './cases/driver-to-vhost.ts';
@@ -25,6 +25,7 @@ import { describeMachine, reserveHugepages } from './machine.ts';
 import { plotOf } from './plot.ts';
 import { benchTable } from './report.ts';
 import { runCases } from './runner.ts';
+import { selectCases } from './select.ts';
 
 const groups: readonly CaseGroup[] = [
   driverToVhost,
@@ -44,7 +45,7 @@ const interrupted = 130;
 const busyLoad = 0.5;
 
 interface Request {
-  readonly groups: readonly CaseGroup[];
+  readonly cases: readonly BenchCase[];
   readonly json: boolean;
   readonly list: boolean;
   readonly seconds: number;
@@ -66,6 +67,7 @@ export function parseRequest(args: readonly string[]): Request {
     list: { type: 'boolean', default: false },
     seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '5' },
+    where: { type: 'string', multiple: true, default: [] as string[] },
     plot: { type: 'string' },
   } as const;
   const { values, positionals } = readArguments(() =>
@@ -80,9 +82,13 @@ export function parseRequest(args: readonly string[]): Request {
   if (!Number.isInteger(rounds)) {
     throw usvError('USV_USAGE', { what: '--rounds', expected: 'a whole number', got: values.rounds });
   }
+  const named = groups.filter(({ name, onRequest = false }) =>
+    positionals.length === 0 ? !onRequest : positionals.includes(name),
+  );
   return {
-    groups: groups.filter(({ name, onRequest = false }) =>
-      positionals.length === 0 ? !onRequest : positionals.includes(name),
+    cases: selectCases(
+      named.flatMap(({ cases }) => cases),
+      values.where,
     ),
     json: values.json,
     list: values.list,
@@ -125,8 +131,7 @@ async function bench(request: Request): Promise<BenchDocument | undefined> {
     const machine = describeMachine({ hugepages: pages.enough });
     if (machine.load > busyLoad)
       onProgress(`the machine is busy (load ${machine.load}): figures mean little`);
-    const cases = request.groups.flatMap((group) => group.cases);
-    const result = await runCases(cases, { rounds, context, onProgress });
+    const result = await runCases(request.cases, { rounds, context, onProgress });
     return { machine, date: new Date().toISOString(), seconds, rounds, ...result };
   } catch (error) {
     // Peers are in our process group and have got the signal too: what failed, failed because of it.

@@ -122,14 +122,18 @@ test('docs/bench.schema.json is the schema of the document', () => {
 
 test('the command line names its mistakes', () => {
   expect(parseRequest(['idle', '--seconds', '0.5', '--rounds', '2', '--json'])).toMatchObject({
-    groups: [{ name: 'idle' }],
+    cases: [{ name: 'idle' }],
     json: true,
     seconds: 0.5,
     rounds: 2,
   });
   // What needs a cluster runs when it is named.
-  expect(parseRequest([]).groups.map(({ name }) => name)).not.toContain('pods');
-  expect(parseRequest(['pods']).groups.map(({ name }) => name)).toEqual(['pods']);
+  const casesOf = (...args: string[]) => new Set(parseRequest(args).cases.map(({ name }) => name));
+  expect(casesOf()).not.toContain('pods');
+  expect(casesOf('pods')).toEqual(new Set(['pods']));
+  expect(
+    parseRequest(['switch-loop', '--where', 'size=64']).cases.map(({ params }) => params['size']),
+  ).toEqual(expect.not.arrayContaining([1500]));
   expect(() => parseRequest(['nothing'])).toThrow(
     /expected one of driver-to-vhost, .* for a case, got "nothing"/,
   );
