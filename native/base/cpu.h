@@ -43,4 +43,20 @@ inline bool pin_to_cpu(int cpu) {
   return pthread_setaffinity_np(pthread_self(), sizeof set, &set) == 0;
 }
 
+/** Moves the calling thread to a CPU while it lives, and gives it its CPUs back. A CPU that it may not have, or -1, changes nothing. */
+class CpuVisit {
+ public:
+  explicit CpuVisit(int cpu)
+      : moved_(pthread_getaffinity_np(pthread_self(), sizeof before_, &before_) == 0 && pin_to_cpu(cpu)) {}
+  ~CpuVisit() {
+    if (moved_) pthread_setaffinity_np(pthread_self(), sizeof before_, &before_);
+  }
+  CpuVisit(const CpuVisit&) = delete;
+  CpuVisit& operator=(const CpuVisit&) = delete;
+
+ private:
+  cpu_set_t before_;
+  bool moved_;
+};
+
 }  // namespace usvhost

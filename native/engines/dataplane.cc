@@ -90,6 +90,7 @@ Status Dataplane::make_ports() {
   if (options_.buffers != 0) buffers = std::max(1u, options_.buffers / pairs());
   SegmentOptions segment = options_.segment;
   segment.bytes = ring_bytes + size_t{pairs()} * buffers * kBufferStride;
+  if (!options_.cpus.empty()) segment.cpu = options_.cpus.front();
   if (Status status = segment_.create(segment); !status.ok()) return status;
   uint8_t* at = segment_.data() + ring_bytes;
   for (uint16_t pair = 0; pair < pairs(); pair++, at += size_t{buffers} * kBufferStride) {

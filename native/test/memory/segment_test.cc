@@ -4,11 +4,14 @@
 
 #include <fcntl.h>
 #include <linux/memfd.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <fstream>
+#include <map>
+#include <sstream>
 
 #include "test/support.h"
 
@@ -129,6 +132,57 @@ TEST_CASE("huge pages are asked for in memory that we make, and not in what some
   std::string flags = mapping_flags(lent.data());
   CHECK(flags.find(" sh ") != std::string::npos);
   CHECK(flags.find(" hg ") == std::string::npos);
+}
+
+/** NUMA node of a CPU; 0 where the kernel knows no nodes. */
+int node_of(int cpu) {
+  const std::string directory = "/sys/devices/system/cpu/cpu" + std::to_string(cpu);
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    int node = 0;
+    if (sscanf(entry.path().filename().c_str(), "node%d", &node) == 1) return node;
+  }
+  return 0;
+}
+
+/** Pages of the mapping at `address` by NUMA node, as in /proc/self/numa_maps ("7f… default file=… N0=16 …"). */
+std::map<int, size_t> pages_by_node(const uint8_t* address) {
+  std::map<int, size_t> pages;
+  std::ifstream maps("/proc/self/numa_maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (strtoull(line.c_str(), nullptr, 16) != reinterpret_cast<uintptr_t>(address)) continue;
+    std::istringstream words(line);
+    for (std::string word; words >> word;) {
+      int node = 0;
+      size_t count = 0;
+      if (sscanf(word.c_str(), "N%d=%zu", &node, &count) == 2) pages[node] = count;
+    }
+  }
+  return pages;
+}
+
+// On a machine with one node this sees little; test/interop/guest-numa.test.ts runs it on one with two.
+TEST_CASE("the pages of a segment come from the NUMA node of the CPU that is named, and the caller keeps its CPUs") {
+  cpu_set_t before, after;
+  REQUIRE(sched_getaffinity(0, sizeof before, &before) == 0);
+  for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+    if (!CPU_ISSET(cpu, &before)) continue;
+    CAPTURE(cpu);
+    for (SegmentKind kind : {SegmentKind::kMemfd, SegmentKind::kShm}) {
+      SegmentOptions options = of(kind, 16 * 4096);
+      options.cpu = cpu;
+      Segment segment;
+      REQUIRE(segment.create(options).ok());
+      std::map<int, size_t> pages = pages_by_node(segment.data());
+      CHECK(pages == std::map<int, size_t>{{node_of(cpu), 16}});
+      REQUIRE(sched_getaffinity(0, sizeof after, &after) == 0);
+      CHECK(CPU_EQUAL(&before, &after));
+    }
+  }
+  // A CPU that is not there is no reason to have no memory.
+  SegmentOptions options = of(SegmentKind::kMemfd, 4096);
+  options.cpu = CPU_SETSIZE - 1;
+  Segment segment;
+  CHECK(segment.create(options).ok());
 }
 
 TEST_CASE("of a lent file the beginning is used and emptied, its size is kept") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A real Linux guest under QEMU whose one interface is virtio-net with a vhost-user back-end. Everything is emulated, so no
+// A real Linux guest under QEMU whose one interface, where it has any, is virtio-net with a vhost-user back-end. Everything is emulated, so no
 // right is needed. Commands go over its second serial port; readiness and every answer are read from there.
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -11,45 +11,74 @@ import { usvFailure } from '../../../lib/errors.ts';
 import { findGuestKernel } from '../../../scripts/guest-kernel.ts';
 import { guestInitramfs } from './initramfs.ts';
 
-export interface GuestOptions {
-  /** Takes the initramfs and the console's log. */
-  readonly directory: string;
+/** Of virtio-net. */
+export interface GuestInterface {
   readonly socketPath: string;
   /** QEMU listens and the back-end connects. Default: QEMU connects, again and again. */
   readonly server?: boolean;
   readonly mac: string;
   /** Further properties of virtio-net-pci as written, `packed=on`. */
   readonly properties?: readonly string[];
-  /** Queue pairs, and a CPU for each. Default 1. */
+  /** Queue pairs. Default 1. */
   readonly queues?: number;
 }
 
+export interface GuestOptions {
+  /** Takes the initramfs and the console's log. */
+  readonly directory: string;
+  /** Default: none. */
+  readonly network?: GuestInterface;
+  /** Default 1. */
+  readonly cpus?: number;
+  /** One NUMA node for each CPU. Default: one for all. */
+  readonly numa?: boolean;
+  /** Files of this machine that it has in its root directory. */
+  readonly programs?: readonly string[];
+}
+
+/** Of each NUMA node. */
 const megabytes = 256;
 /** Emulated, beside other tests. */
 const bootMillis = 120_000;
 const answerMillis = 60_000;
 const stopMillis = 10_000;
 
-function qemuArguments(options: GuestOptions, kernel: string, initramfs: string, log: string): string[] {
-  const { socketPath, server = false, mac, properties = [], queues = 1 } = options;
+function networkArguments(network: GuestInterface): string[] {
+  const { socketPath, server = false, mac, properties = [], queues = 1 } = network;
   const socket = server ? 'server=on' : 'reconnect=1';
   // With vectors QEMU 7.2 dies when the driver of a guest is bound to a vhost-user interface a second time.
   const device = ['virtio-net-pci', 'netdev=net', `mac=${mac}`, 'romfile=', 'vectors=0', ...properties];
   const pairs = queues === 1 ? '' : `,queues=${queues}`;
   if (queues > 1) device.push('mq=on');
   return [
-    ...['-accel', 'tcg', '-cpu', 'max', '-smp', String(queues), '-m', String(megabytes)],
-    ...['-display', 'none', '-nodefaults'],
-    ...[
-      '-object',
-      `memory-backend-memfd,id=ram,size=${megabytes}M,share=on`,
-      '-machine',
-      'q35,memory-backend=ram',
-    ],
-    ...['-kernel', kernel, '-initrd', initramfs, '-append', 'console=ttyS0 panic=-1'],
-    ...['-serial', `file:${log}`, '-serial', 'stdio'],
     ...['-chardev', `socket,id=back-end,path=${socketPath},${socket}`],
     ...['-netdev', `vhost-user,id=net,chardev=back-end${pairs}`, '-device', device.join(',')],
+  ];
+}
+
+/** Shared memory, which a back-end can map. */
+function memoryArguments(cpus: number, numa: boolean): string[] {
+  const memory = (name: string): string[] => [
+    '-object',
+    `memory-backend-memfd,id=${name},size=${megabytes}M,share=on`,
+  ];
+  if (!numa) return [...memory('ram'), '-m', String(megabytes), '-machine', 'q35,memory-backend=ram'];
+  const nodes = Array.from({ length: cpus }, (_, node) => [
+    ...memory(`ram${node}`),
+    ...['-numa', `node,nodeid=${node},cpus=${node},memdev=ram${node}`],
+  ]);
+  return ['-machine', 'q35', '-m', String(cpus * megabytes), ...nodes.flat()];
+}
+
+function qemuArguments(options: GuestOptions, kernel: string, initramfs: string, log: string): string[] {
+  const { network, cpus = 1, numa = false } = options;
+  return [
+    ...['-accel', 'tcg', '-cpu', 'max', '-smp', String(cpus)],
+    ...memoryArguments(cpus, numa),
+    ...['-display', 'none', '-nodefaults'],
+    ...['-kernel', kernel, '-initrd', initramfs, '-append', 'console=ttyS0 panic=-1'],
+    ...['-serial', `file:${log}`, '-serial', 'stdio'],
+    ...(network === undefined ? [] : networkArguments(network)),
   ];
 }
 
@@ -82,14 +111,15 @@ export class Guest {
   }
 
   /**
-   * Resolves when the guest has its interface and takes commands.
+   * Resolves when the guest has its interface, where it is given one, and takes commands.
    * @throws UsvhostError USV_PEER_MISSING; USV_IO with the guest's console when it ends or is not ready in time
    */
   static async boot(options: GuestOptions): Promise<Guest> {
     const kernel = findGuestKernel();
     if (kernel === undefined) throw usvFailure('USV_PEER_MISSING', 'a kernel for guests');
     const initramfs = join(options.directory, 'initramfs');
-    if (!existsSync(initramfs)) writeFileSync(initramfs, await guestInitramfs(kernel));
+    if (!existsSync(initramfs))
+      writeFileSync(initramfs, await guestInitramfs(kernel, options.programs ?? []));
     const log = join(options.directory, 'console');
     const args = qemuArguments(options, kernel.image, initramfs, log);
     const guest = new Guest(spawn('qemu-system-x86_64', args, { stdio: ['pipe', 'pipe', 'pipe'] }), log);

@@ -49,13 +49,14 @@ function required(name: string): string {
   return path;
 }
 
-/** @throws UsvhostError USV_PEER_MISSING, USV_IO */
-export async function guestInitramfs(kernel: GuestKernel): Promise<Buffer> {
+/** `programs`: files that the guest has besides, in its root directory. @throws UsvhostError USV_PEER_MISSING, USV_IO */
+export async function guestInitramfs(kernel: GuestKernel, programs: readonly string[]): Promise<Buffer> {
   const root = mkdtempSync(join(tmpdir(), 'usv-guest-'));
   try {
     const iperf3 = required('iperf3');
     copyInto(root, iperf3);
-    await copyLibrariesOf(iperf3, root);
+    for (const program of programs) copyInto(root, program, basename(program));
+    for (const program of [iperf3, ...programs]) await copyLibrariesOf(program, root);
     copyInto(root, required('busybox'), 'bin/busybox');
     for (const module of kernel.modules) copyInto(root, module, `lib/${basename(module)}`);
     return cpioArchive([

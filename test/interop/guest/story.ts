@@ -9,14 +9,14 @@ import { type PrivateDirectory, privateDirectory } from '../../support/private-d
 import { SwitchProcess } from '../../support/switch-process.ts';
 import { type Account, Ledger, type Station } from '../ledger.ts';
 import { FarEnd } from './far-end.ts';
-import { Guest, type GuestOptions } from './guest.ts';
+import { Guest, type GuestInterface } from './guest.ts';
 
 export const guestAddress = '10.0.0.2';
 export const farAddress = '10.0.0.1';
 const guestMac = '02:00:00:00:00:0b';
 
 /** How a guest's interface is made, and that of the far end. */
-export type GuestKind = Pick<GuestOptions, 'server' | 'properties' | 'queues'> & {
+export type GuestKind = Pick<GuestInterface, 'server' | 'properties' | 'queues'> & {
   /** Whether the far end leaves sums and segments to the switch, and takes frames without them. Default true. */
   readonly farOffloads?: boolean;
 };
@@ -55,8 +55,8 @@ export class GuestStory {
     try {
       const { guest: socketPath, far } = await story.addPorts();
       const { farOffloads: offloads = true, ...made } = kind;
-      const options = { ...made, directory: directory.path, socketPath, mac: guestMac };
-      const booting = Guest.boot(options);
+      const network = { ...made, socketPath, mac: guestMac };
+      const booting = Guest.boot({ directory: directory.path, network, cpus: kind.queues ?? 1 });
       // One that does not boot fails below, and has ended.
       story.#undo.push(() => booting.then((guest) => guest.shutDown()).catch(() => undefined));
       story.#far = await FarEnd.start(far, `${farAddress}/24`, { offloads });
