@@ -17,6 +17,8 @@ import type { HandlerPort } from './packet-api.ts';
 import { findPort, type PortPlace } from './port-directory.ts';
 
 const defaultQueueSize = 256;
+/** A frame of a tap has up to 64 KiB, 32 buffers: a smaller receive ring overflows whenever the pod's thread waits for a CPU. */
+const defaultTapQueueSize = 1024;
 const broadcast = 'ff:ff:ff:ff:ff:ff';
 const firstLocal = '02:00:00:00:00:01';
 /** In place of an address that the back-end will tell. */
@@ -162,11 +164,12 @@ function findPorts(config: DataplaneConfig): FoundPort[] {
   return config.port.map((text): FoundPort => {
     const { name, path, queueSize, queues, mac, server, offers } = parseDevargs(text);
     const place = findPort(path);
+    const usualSize = config.engine === 'tap' ? defaultTapQueueSize : defaultQueueSize;
     return {
       ...place,
       name,
       // The node's word is a wish: who has the rings decides how large they are.
-      queueSize: queueSize ?? Math.min(place.contract?.queueSize ?? defaultQueueSize, largestQueue),
+      queueSize: queueSize ?? Math.min(place.contract?.queueSize ?? usualSize, largestQueue),
       queuePairs: pairs(config, queues, place.contract?.queues),
       mac: mac ?? place.contract?.mac,
       server: server ?? place.contract?.podRole === 'server',

@@ -178,6 +178,12 @@ describe('without port.json', () => {
     expect(options({ engine: 'txonly' }).engine).toMatchObject({ sourceMac: '02:00:00:00:00:01', size: 64 });
   });
 
+  test('a tap has larger rings than the other engines, for its larger frames', () => {
+    expect(options({ tap: 'tap0' }).ports[0]).toMatchObject({ queueSize: 1024 });
+    port = `${bare},queue_size=256`;
+    expect(options({ tap: 'tap0' }).ports[0]).toMatchObject({ queueSize: 256 });
+  });
+
   const ip = '10.0.0.1';
   const mac = '02:00:00:00:00:01';
   test.each([
