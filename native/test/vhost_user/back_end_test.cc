@@ -182,6 +182,32 @@ TEST_CASE("a table that is refused leaves the memory and the rings as they were"
   CHECK(session.back_end.memory().translate(session.memory.address(0), 1) != nullptr);
 }
 
+TEST_CASE("what a data thread may be using changes only while all of them pause") {
+  std::string (*const changes[])(Session&) = {
+      [](Session& s) { return s.table(); },
+      [](Session& s) { return s.add(0, 1); },
+      [](Session& s) { return s.remove(0, 64); },
+      [](Session& s) { return s.number(Request::kSetFeatures, s.back_end.offered()); },
+      [](Session& s) { return s.number(Request::kSetStatus, 0); },
+      [](Session& s) { return s.address(1); },
+      [](Session& s) { return s.kick(1); },
+      [](Session& s) { return s.number(Request::kSetVringCall, 1, {s.kicks[0].get()}); },
+      [](Session& s) { return s.state(Request::kSetVringEnable, 1, 0); },
+      [](Session& s) { return s.state(Request::kGetVringBase, 1, 0); },
+      [](Session& s) { return s.ask(Request::kResetDevice); },
+  };
+  for (size_t i = 0; i < std::size(changes); i++) {
+    CAPTURE(i);
+    Session session;
+    session.negotiate();
+    REQUIRE(session.table() == "ok");
+    session.start(1);
+    int before = session.pauses;
+    changes[i](session);
+    CHECK(session.pauses == before + 1);
+  }
+}
+
 TEST_CASE("GET_VRING_BASE stops the ring and tells where it stood; a new start goes on from there") {
   Session session;
   REQUIRE(session.table() == "ok");
