@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `npm run hostile -- [--filter TEXT] [--json] [--list] [--print ID] [--socket PATH [--neighbour PATH]]`: plays the cases of the
-// table, one line each, a summary last. Status 0 when all have passed, 1 when one has not, 130 when it was interrupted.
+// `npm run hostile -- [--filter TEXT] [--json] [--list] [--print ID] [--asan | --socket PATH [--neighbour PATH]]`: plays the cases
+// of the table, one line each, a summary last. Status 0 when all have passed, 1 when one has not, 130 when it was interrupted.
 
 import { parseArgs } from 'node:util';
 import { stopSignal } from '../cli/stop-signal.ts';
 import { usvError } from '../lib/errors.ts';
 import { main } from '../scripts/main.ts';
 import type { HostileCase } from './case.ts';
-import { type CaseResult, memoryBoundKib, type RunResult, runAtSockets, runOnStage } from './run.ts';
+import { type CaseResult, type RunResult, runAtSockets, runOnStage } from './run.ts';
+import { Sanitizer } from './sanitizer.ts';
 import { table } from './table.ts';
 
 const interrupted = 130;
@@ -18,6 +19,7 @@ interface Request {
   readonly json: boolean;
   readonly list: boolean;
   readonly print: boolean;
+  readonly asan: boolean;
   readonly socket: string | undefined;
   readonly neighbour: string | undefined;
 }
@@ -27,6 +29,7 @@ const flags = {
   json: { type: 'boolean', default: false },
   list: { type: 'boolean', default: false },
   print: { type: 'string' },
+  asan: { type: 'boolean', default: false },
   socket: { type: 'string' },
   neighbour: { type: 'string' },
 } as const;
@@ -42,7 +45,7 @@ function readFlags(args: readonly string[]) {
 
 /** @throws UsvhostError USV_USAGE */
 export function parseRequest(args: readonly string[]): Request {
-  const { filter, json, list, print, socket, neighbour } = readFlags(args);
+  const { filter, json, list, print, asan, socket, neighbour } = readFlags(args);
   const cases = table.filter(({ id }) =>
     print === undefined ? filter.length === 0 || filter.some((text) => id.includes(text)) : id === print,
   );
@@ -52,7 +55,9 @@ export function parseRequest(args: readonly string[]): Request {
   }
   if (neighbour !== undefined && socket === undefined)
     throw usvError('USV_USAGE', { what: '--neighbour', expected: '--socket with it', got: 'none' });
-  return { cases, json, list, print: print !== undefined, socket, neighbour };
+  if (asan && socket !== undefined)
+    throw usvError('USV_USAGE', { what: '--asan', expected: 'a switch of our own', got: '--socket' });
+  return { cases, json, list, print: print !== undefined, asan, socket, neighbour };
 }
 
 function lineOf({ id, outcome, millis, failures }: CaseResult): string {
@@ -62,18 +67,20 @@ function lineOf({ id, outcome, millis, failures }: CaseResult): string {
 }
 
 /** Counts, and what is wrong with the whole. */
-export function summarize({ results, memory }: RunResult) {
+export function summarize({ results, memory, report = '' }: RunResult) {
   const count = (outcome: CaseResult['outcome']): number =>
     results.filter((result) => result.outcome === outcome).length;
   const grown = memory === undefined ? 0 : memory.afterKib - memory.beforeKib;
-  const leak =
-    grown > memoryBoundKib ? [`expected at most ${memoryBoundKib} KiB more of memory, got ${grown}`] : [];
+  const bound = memory?.boundKib ?? 0;
+  const leak = grown > bound ? [`expected at most ${bound} KiB more of memory, got ${grown}`] : [];
+  const found = report === '' ? [] : [`expected a sanitizer with nothing to say, got\n${report}`];
   return {
     passed: count('passed'),
-    failed: count('failed') + leak.length,
+    failed: count('failed') + leak.length + found.length,
     absent: count('absent'),
     grownKib: grown,
-    leak,
+    /** What is wrong with the run and no case alone. */
+    whole: [...leak, ...found],
   };
 }
 
@@ -84,6 +91,7 @@ async function run(request: Request): Promise<number> {
     cases: request.cases,
     stop,
     onResult: (result: CaseResult): void => void progress.write(lineOf(result)),
+    sanitizer: request.asan ? await Sanitizer.prepare() : undefined,
   };
   const { socket, neighbour } = request;
   const result =
@@ -91,7 +99,7 @@ async function run(request: Request): Promise<number> {
       ? await runOnStage(options)
       : await runAtSockets(options, { attacker: socket, ...(neighbour === undefined ? {} : { neighbour }) });
   const summary = summarize(result);
-  for (const text of summary.leak) progress.write(`${text}\n`);
+  for (const text of summary.whole) progress.write(`${text}\n`);
   if (request.json) process.stdout.write(`${JSON.stringify({ ...summary, ...result })}\n`);
   else {
     const absent = summary.absent === 0 ? '' : `, ${summary.absent} not offered`;

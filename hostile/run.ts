@@ -7,6 +7,7 @@ import { classOf, type HostileCase } from './case.ts';
 import { goodFrontEnd } from './front-end.ts';
 import { judge } from './observation.ts';
 import { play, type Sockets } from './player.ts';
+import type { Sanitizer } from './sanitizer.ts';
 import { Stage } from './stage.ts';
 import { message } from './wire.ts';
 
@@ -23,24 +24,32 @@ export interface RunOptions {
   readonly cases: readonly HostileCase[];
   readonly onResult: (result: CaseResult) => void;
   readonly stop: AbortSignal;
+  /** The switch of the stage runs under it. */
+  readonly sanitizer?: Sanitizer | undefined;
 }
 
 export interface MemoryUse {
   readonly beforeKib: number;
   readonly afterKib: number;
+  /** What it may have grown by. */
+  readonly boundKib: number;
 }
 
 export interface RunResult {
   readonly results: readonly CaseResult[];
   /** Anonymous memory of our switch before the first case and after the last one. */
   readonly memory?: MemoryUse;
+  /** What a sanitizer had to say, empty for nothing; absent without one. */
+  readonly report?: string;
 }
 
 /**
  * What the switch's memory may grow by in a run. The calls that the run itself makes, without one attack, account for 10 MiB of
  * heap (stage.ts keeps it small); what leaks is repeated tens of thousands of times.
  */
-export const memoryBoundKib = 24 * 1024;
+const memoryBoundKib = 24 * 1024;
+/** The same under AddressSanitizer, whose own books are in it: shadow of memory that was touched, and freed memory that is kept. */
+const sanitizedMemoryBoundKib = memoryBoundKib + 16 * 1024;
 
 interface Offer {
   readonly features: bigint;
@@ -122,7 +131,22 @@ async function playOnStage(stage: Stage, each: HostileCase, stop: AbortSignal): 
 
 /** Plays the cases against a switch of ours that is started for them. */
 export async function runOnStage(options: RunOptions): Promise<RunResult> {
-  const stage = await Stage.set();
+  const { sanitizer } = options;
+  if (sanitizer === undefined) return runOnStageOnly(options);
+  try {
+    // The switch has ended by the time that this returns, and said everything.
+    return { ...(await runOnStageOnly(options)), report: sanitizer.report.text };
+  } catch (error) {
+    // A switch that ended before its first case, or between two, has said why.
+    const { text } = sanitizer.report;
+    if (text === '') throw error;
+    return { results: [], report: `${text}\n${String(error)}` };
+  }
+}
+
+async function runOnStageOnly(options: RunOptions): Promise<RunResult> {
+  const stage = await Stage.set(options.sanitizer);
+  const boundKib = options.sanitizer === undefined ? memoryBoundKib : sanitizedMemoryBoundKib;
   try {
     const offer = await offerOf(stage.sockets, options.stop);
     // Once before anything is measured: what a switch loads and allocates with its first front-end stays.
@@ -138,7 +162,8 @@ export async function runOnStage(options: RunOptions): Promise<RunResult> {
         return { failures: [`expected a switch that lives, got its end: ${String(error)}`], over: true };
       }
     });
-    return stage.running ? { results, memory: { beforeKib, afterKib: stage.memoryKib() } } : { results };
+    if (!stage.running) return { results };
+    return { results, memory: { beforeKib, afterKib: stage.memoryKib(), boundKib } };
   } finally {
     await stage.clear();
   }

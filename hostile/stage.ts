@@ -27,6 +27,7 @@ import {
 } from './observation.ts';
 import type { Sockets } from './player.ts';
 import { PortLog } from './port-log.ts';
+import type { Sanitizer } from './sanitizer.ts';
 
 /** How long a peer may take for a message: short, so that slow ones do not slow the whole run down. */
 const handshakeMillis = 1000;
@@ -65,8 +66,11 @@ export class Stage {
     this.sockets = parts.sockets;
   }
 
-  /** @throws UsvhostError of whatever could not be started; everything is undone by then. */
-  static async set(): Promise<Stage> {
+  /**
+   * With a sanitizer the switch runs under it.
+   * @throws UsvhostError of whatever could not be started; everything is undone by then.
+   */
+  static async set(sanitizer?: Sanitizer): Promise<Stage> {
     const undo: Undo[] = [];
     try {
       const directory = privateDirectory();
@@ -77,12 +81,17 @@ export class Stage {
         env: {
           USVHOST_SWITCH_HANDSHAKE_MILLIS: String(handshakeMillis),
           USVHOST_LOG: 'info',
-          NODE_OPTIONS: smallHeap,
+          NODE_OPTIONS: [smallHeap, sanitizer?.nodeOption ?? ''].join(' ').trimEnd(),
+          ...sanitizer?.env,
         },
-        onErrorLine: (line) => log.take(line),
+        onErrorLine: (line) => {
+          sanitizer?.report.take(line);
+          log.take(line);
+        },
       });
       undo.push(async () => void (await child.stop()));
       await child.whileRunning(log.listening());
+      sanitizer?.check(child.pid);
       const client = dial(Switch, paths.switchSocket);
       undo.push(() => client.close());
       const add = (name: string, mac: string): Promise<string> => addPort(client, name, mac);

@@ -80,6 +80,8 @@ export interface BuildOptions {
   readonly runtimeOnly?: boolean;
   /** With `runtimeOnly`: targets beside it. */
   readonly also?: readonly string[];
+  /** These targets and no others, whatever else is said here. */
+  readonly targets?: readonly string[];
 }
 
 /**
@@ -99,9 +101,10 @@ export async function buildNative(variant: Variant = 'native', options: BuildOpt
   // Two builds in one directory at once would spoil it.
   const lock = join(directory, '.lock');
   const jobs = String(navigator.hardwareConcurrency);
-  const targets =
-    options.runtimeOnly === true ? ['--target', 'addon', 'usvhost_shim', ...(options.also ?? [])] : [];
-  const build = [lock, 'cmake', '--build', directory, '--parallel', jobs, ...targets];
+  const { runtimeOnly = false, also = [] } = options;
+  const targets = options.targets ?? (runtimeOnly ? ['addon', 'usvhost_shim', ...also] : []);
+  const build = [lock, 'cmake', '--build', directory, '--parallel', jobs];
+  if (targets.length > 0) build.push('--target', ...targets);
   const { code } = await run('flock', build, {
     onLine: (line) => {
       if (!quiet.test(line.trim())) process.stderr.write(`${line}\n`);

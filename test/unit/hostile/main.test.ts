@@ -2,11 +2,19 @@
 
 import { expect, test } from '@jest/globals';
 import { parseRequest, summarize } from '../../../hostile/main.ts';
-import { memoryBoundKib } from '../../../hostile/run.ts';
 import { table } from '../../../hostile/table.ts';
 
+const passed = { id: 'a/b', outcome: 'passed', millis: 1, failures: [] } as const;
+
 test('plays everything unless told otherwise', () => {
-  expect(parseRequest([])).toMatchObject({ cases: table, json: false, list: false, print: false });
+  expect(parseRequest([])).toMatchObject({
+    cases: table,
+    json: false,
+    list: false,
+    print: false,
+    asan: false,
+  });
+  expect(parseRequest(['--asan'])).toMatchObject({ cases: table, asan: true });
 });
 
 test('filters by any of several texts, prints by the whole name', () => {
@@ -20,6 +28,7 @@ test.each([
   [['--filter', 'no such case']],
   [['--print', 'slow']],
   [['--neighbour', '/x']],
+  [['--asan', '--socket', '/x']],
   [['--what']],
   [['word']],
 ])('%p is wrong use', (args) => {
@@ -27,9 +36,16 @@ test.each([
 });
 
 test('a run without a failed case fails when the memory of the switch has grown beyond its bound', () => {
-  const result = { id: 'a/b', outcome: 'passed', millis: 1, failures: [] } as const;
   const grown = (kib: number) =>
-    summarize({ results: [result], memory: { beforeKib: 1000, afterKib: 1000 + kib } });
-  expect(grown(memoryBoundKib)).toMatchObject({ passed: 1, failed: 0, leak: [] });
-  expect(grown(memoryBoundKib + 1)).toMatchObject({ passed: 1, failed: 1 });
+    summarize({ results: [passed], memory: { beforeKib: 1000, afterKib: 1000 + kib, boundKib: 24 } });
+  expect(grown(24)).toMatchObject({ passed: 1, failed: 0, whole: [] });
+  expect(grown(25)).toMatchObject({ passed: 1, failed: 1 });
+});
+
+test('a report of a sanitizer fails a run in which every case has passed', () => {
+  const memory = { beforeKib: 1000, afterKib: 1000, boundKib: 24 };
+  expect(summarize({ results: [passed], memory, report: '' })).toMatchObject({ failed: 0, whole: [] });
+  const { failed, whole } = summarize({ results: [passed], memory, report: 'heap-buffer-overflow' });
+  expect(failed).toBe(1);
+  expect(whole.join()).toMatch('heap-buffer-overflow');
 });
