@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
+#include "base/cpu.h"
 #include "offload/claim.h"
 #include "virtio/net_header.h"
 
@@ -87,8 +88,13 @@ uint32_t Tap::poll() {
   // A detached queue takes no frame either, so what the back-end had delivered to a pair that rests goes to the kernel first.
   if (attached_ && port_.idle() && moved == 0) [[unlikely]]
     attach(false);
+  // What has just come from the port the kernel may have answered already.
+  if (moved == 0 && resting()) return 0;
   return moved + from_tap();
 }
+
+/** Whether the tap was empty a moment ago: to find out again costs far more than the rest of a pass without work. */
+bool Tap::resting() const { return monotonic_nanos() < rest_until_; }
 
 /** A pair that is not in use leaves the kernel's frames to the queues of the others. */
 void Tap::attach(bool attached) {
@@ -151,7 +157,10 @@ uint32_t Tap::from_tap() {
       if (!ahead_.ready()) break;
     }
     ssize_t got = ::readv(tap_.get(), ahead_.vector(), ReadAhead::kVectors);
-    if (got <= static_cast<ssize_t>(kHeaderBytes)) break;
+    if (got <= static_cast<ssize_t>(kHeaderBytes)) {
+      rest_until_ = monotonic_nanos() + options_.rest_nanos;
+      break;
+    }
     uint32_t length = static_cast<uint32_t>(got) - kHeaderBytes;
     Packet packet = ahead_.packet(length);
     bytes += length;

@@ -16,6 +16,8 @@ struct TapOptions {
   std::string node = "/dev/net/tun";
   bool multi_queue = false;  // attach to one of several queues; the kernel refuses it for a tap that was made with one
   bool offloads = true;      // whether checksums and segmentation are left to whoever agrees to do them
+  // Nanoseconds for which a tap that was found empty is left alone, unless the port has a frame or the thread is about to sleep.
+  uint32_t rest_nanos = 2000;
 };
 
 class Tap final : public Engine {
@@ -28,6 +30,8 @@ class Tap final : public Engine {
   void connected() override;
   uint32_t poll() override;
   bool pending() override;
+  /** After a look by pending(), or a sleep from which the tap may have woken us. */
+  void disarm() override { rest_until_ = 0; }
   std::vector<Metric> report() const override;
 
  private:
@@ -36,13 +40,15 @@ class Tap final : public Engine {
   void take_address();
   bool write_header(const Packet& packet);
   void attach(bool attached);
+  bool resting() const;
   uint32_t from_tap();
 
   PortQueue& port_;
   TapOptions options_;
   Fd tap_;
   ReadAhead ahead_;
-  bool attached_ = true;  // the kernel gives us frames; one of several queues need not get any
+  bool attached_ = true;     // the kernel gives us frames; one of several queues need not get any
+  uint64_t rest_until_ = 0;  // as monotonic_nanos() tells it
   uint64_t offloads_ = 0;
   Offloads sent_;                              // what the back-end does for us
   Offloads received_;                          // what it may leave to us

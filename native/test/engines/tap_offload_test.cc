@@ -22,7 +22,7 @@ class TapSide {
  public:
   explicit TapSide(uint64_t features, bool offloads = true) : wires_(1, 800, 256, features) {
     REQUIRE(make_tap("side"));
-    engine_.emplace(wires_.port(), TapOptions{"side", "/dev/net/tun", false, offloads});
+    engine_.emplace(wires_.port(), TapOptions{"side", "/dev/net/tun", false, offloads, 0});
     REQUIRE(engine_->open().ok());
     engine_->connected();
     Fd control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));

@@ -16,8 +16,8 @@ namespace {
 /** Two queue pairs at one tap. */
 struct TwoQueues {
   explicit TwoQueues(const char* device)
-      : taps{{wires[0].port(), {device, "/dev/net/tun", true, false}},
-             {wires[1].port(), {device, "/dev/net/tun", true, false}}} {
+      : taps{{wires[0].port(), {device, "/dev/net/tun", true, false, 0}},
+             {wires[1].port(), {device, "/dev/net/tun", true, false, 0}}} {
     for (Tap& tap : taps) REQUIRE(tap.open().ok());
     // Neighbour discovery of the kernel's own.
     settle();

@@ -96,6 +96,53 @@ TEST_CASE("frames of a tap that is down are counted, and no buffer is lost") {
   });
 }
 
+/** The kernel sends a datagram through the tap with the address 10.0.5.1. */
+void send_datagram() {
+  Fd sender(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  int yes = 1;
+  REQUIRE(setsockopt(sender.get(), SOL_SOCKET, SO_BROADCAST, &yes, sizeof yes) == 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(9);
+  inet_pton(AF_INET, "10.0.5.255", &to.sin_addr);
+  REQUIRE(sendto(sender.get(), "x", 1, 0, reinterpret_cast<sockaddr*>(&to), sizeof to) == 1);
+}
+
+TEST_CASE(
+    "an empty tap is left alone while its thread polls, unless a frame of the port comes, and is never slept over") {
+  constexpr uint32_t kVeryLong = UINT32_MAX;
+  in_namespace([] {
+    REQUIRE(make_tap("rests"));
+    Wires wires;
+    Tap tap(wires.port(), {"rests", "/dev/net/tun", false, true, kVeryLong});
+    REQUIRE(tap.open().ok());
+    REQUIRE(bring_up("rests", "10.0.5.1"));
+    tap.disarm();
+    while (tap.poll() != 0) continue;
+    send_datagram();
+    CHECK(tap.poll() == 0);
+    // The thread asks before it sleeps, and looks again when it does not, or is woken.
+    CHECK(tap.pending());
+    tap.disarm();
+    CHECK(tap.poll() >= 1);
+    while (tap.poll() != 0) continue;
+    send_datagram();
+    CHECK(tap.poll() == 0);
+    REQUIRE(wires.arrive(Wires::Frame(60)));
+    CHECK(tap.poll() >= 2);
+  });
+  in_namespace([] {
+    REQUIRE(make_tap("usual"));
+    Wires wires;
+    Tap tap(wires.port(), {"usual"});
+    REQUIRE(tap.open().ok());
+    REQUIRE(bring_up("usual", "10.0.5.1"));
+    while (tap.poll() != 0) continue;
+    send_datagram();
+    CHECK(eventually([&] { return tap.poll() != 0; }));
+  });
+}
+
 TEST_CASE("the kernel pings a pod through the tap and the switch") {
   in_namespace([] {
     REQUIRE(make_tap("pod0"));
