@@ -16,6 +16,7 @@
 #include <optional>
 #include <vector>
 
+#include "bench/fail.h"
 #include "driver/queue_pair.h"
 #include "memory/fault_guard.h"
 #include "memory/segment.h"
@@ -26,14 +27,6 @@ namespace {
 
 constexpr uint32_t kBuffers = 4096;
 constexpr uint32_t kIdleBuffers = 64;
-
-[[noreturn]] void fail(const char* what, const std::string& why) {
-  std::fprintf(stderr, "forward_loop: %s: %s\n", what, why.c_str());
-  std::exit(1);
-}
-void check(const Status& status, const char* what) {
-  if (!status.ok()) fail(what, status.describe());
-}
 
 /** A port of the switch and the driver of the pod behind it, in one segment as a pod shares it. */
 class Pod {

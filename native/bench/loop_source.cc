@@ -18,6 +18,7 @@
 
 #include "base/cpu.h"
 #include "bench/circulation.h"
+#include "bench/fail.h"
 #include "driver/connector.h"
 #include "engines/lane.h"
 
@@ -30,14 +31,6 @@ constexpr uint32_t kDrainMillis = 10'000;
 constexpr uint32_t kQuietMillis = 500;
 /** The same when nothing is missing. */
 constexpr uint32_t kWholeMillis = 20;
-
-[[noreturn]] void fail(const char* what, const std::string& why) {
-  std::fprintf(stderr, "loop_source: %s: %s\n", what, why.c_str());
-  std::exit(1);
-}
-void check(const Status& status, const char* what) {
-  if (!status.ok()) fail(what, status.describe());
-}
 
 void wait_millis(uint32_t millis) {
   timespec left{millis / 1000, millis % 1000 * 1'000'000L};
