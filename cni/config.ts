@@ -5,6 +5,7 @@
 
 import * as z from 'zod';
 import { UsvhostError, usvError } from '../lib/errors.ts';
+import { isStationMac } from '../lib/mac-address.ts';
 import { checkDevice, checkIfname } from '../lib/names.ts';
 import { contains, parseAddress, parseCidr } from './addresses.ts';
 import { deviceInfoName } from './device-info.ts';
@@ -41,10 +42,9 @@ function passes(check: (text: string) => unknown): (text: string) => boolean {
 
 const mac = z
   .string()
-  .regex(/^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$/u, 'expected aa:bb:cc:dd:ee:ff')
-  .refine((text) => (Number.parseInt(text.slice(0, 2), 16) & 1) === 0, 'expected a unicast MAC')
-  .refine((text) => !/^[0:]+$/u.test(text), 'expected a MAC other than 00:00:00:00:00:00')
-  .transform((text) => text.toLowerCase());
+  .toLowerCase()
+  .regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/u, { error: 'expected aa:bb:cc:dd:ee:ff', abort: true })
+  .refine(isStationMac, 'expected a unicast MAC address other than zero');
 const cidr = z.string().refine((text) => parseCidr(text) !== undefined, 'expected ADDRESS/PREFIX');
 const cidrs = z.array(cidr).max(32);
 const address = z.string().refine((text) => parseAddress(text) !== undefined, 'expected an IP address');

@@ -61,6 +61,15 @@ test('an unknown key is named with its value and the code of the specification',
   expect(act).toThrow('{"ingressRate":5}');
 });
 
+test('a MAC address is that of one station, kept in lower case', () => {
+  expect(readConfig({ ...good, mac: '02:AB:CD:EF:00:01' }).mac).toBe('02:ab:cd:ef:00:01');
+  for (const mac of ['00:00:00:00:00:00', '01:00:5e:00:00:01', 'FF:FF:FF:FF:FF:FF']) {
+    expect(() => readConfig({ ...good, mac })).toThrow('unicast');
+    expect(() => readConfig({ ...good, runtimeConfig: { mac } })).toThrow('unicast');
+  }
+  expect(() => readConfig({ ...good, mac: '02:00:00:00:00' })).toThrow('aa:bb:cc:dd:ee:ff');
+});
+
 test('any object is a configuration or an error of the table', () => {
   const keys = fc.constantFrom(
     'mtu',
