@@ -4,7 +4,7 @@
 
 import * as z from 'zod/mini';
 import { isStationMac } from '../mac-address.ts';
-import { absolutePath, integerField, pollModeField } from './fields.ts';
+import { absolutePath, idleMicrosField, integerField, pollModeField } from './fields.ts';
 
 const mac = z
   .string()
@@ -88,7 +88,7 @@ export const dataplaneConfigSchema = z.strictObject({
       ),
     ),
   pollMode: pollModeField,
-  idleMicros: integerField(0, 1_000_000, 50, 'microseconds of polling without work before sleep'),
+  idleMicros: idleMicrosField,
   backoffMinMillis: integerField(1, 60_000, 5, 'first delay before connecting again'),
   backoffMaxMillis: integerField(1, 60_000, 500, 'largest delay before connecting again'),
   handshakeMillis: integerField(10, 600_000, 5000, 'milliseconds that the back-end may take for an answer'),

@@ -19,7 +19,7 @@ export const pollModeField = z
   ._default(z.enum(['poll', 'adaptive', 'interrupt']), 'adaptive')
   .check(
     z.describe(
-      'what a data thread does without work: `poll` goes on polling and keeps a CPU busy, `adaptive` sleeps after idleMicros, `interrupt` sleeps at once',
+      'what a data thread does without work: `poll` goes on polling and keeps a CPU busy, `adaptive` polls for idleMicros before it sleeps, but only where the last pause was short, `interrupt` sleeps at once',
     ),
   );
 
@@ -29,3 +29,11 @@ export function integerField(minimum: number, maximum: number, initial: number, 
     ._default(z.int().check(z.minimum(minimum), z.maximum(maximum)), initial)
     .check(z.describe(meaning));
 }
+
+/** Beside `pollMode`. */
+export const idleMicrosField = integerField(
+  0,
+  1_000_000,
+  50,
+  'pollMode `adaptive`: microseconds of polling without work before sleep; none when the last pause was more than twice as long',
+);

@@ -3,7 +3,7 @@
 // Configuration of `usvhost switch`: types, validation, documentation and chart values all follow from this schema.
 
 import * as z from 'zod/mini';
-import { integerField, pollModeField, rootField } from './fields.ts';
+import { idleMicrosField, integerField, pollModeField, rootField } from './fields.ts';
 
 export const switchConfigSchema = z.strictObject({
   root: rootField,
@@ -14,7 +14,7 @@ export const switchConfigSchema = z.strictObject({
   macTableSize: integerField(64, 1_048_576, 4096, 'entries of the MAC table, of which each network has one'),
   macAgeSeconds: integerField(1, 1_000_000, 300, 'seconds until a learned address is forgotten'),
   pollMode: pollModeField,
-  idleMicros: integerField(0, 1_000_000, 50, 'microseconds of polling without work before sleep'),
+  idleMicros: idleMicrosField,
   handshakeMillis: integerField(
     10,
     600_000,
