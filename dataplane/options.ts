@@ -18,7 +18,7 @@ import { findPort, type PortPlace } from './port-directory.ts';
 
 const defaultQueueSize = 256;
 /** A frame of a tap has up to 64 KiB, 32 buffers: a smaller receive ring overflows whenever the pod's thread waits for a CPU. */
-const defaultTapQueueSize = 1024;
+const defaultTapQueueSize = 2048;
 const broadcast = 'ff:ff:ff:ff:ff:ff';
 const firstLocal = '02:00:00:00:00:01';
 /** In place of an address that the back-end will tell. */

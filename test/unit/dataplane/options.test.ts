@@ -179,7 +179,7 @@ describe('without port.json', () => {
   });
 
   test('a tap has larger rings than the other engines, for its larger frames', () => {
-    expect(options({ tap: 'tap0' }).ports[0]).toMatchObject({ queueSize: 1024 });
+    expect(options({ tap: 'tap0' }).ports[0]).toMatchObject({ queueSize: 2048 });
     port = `${bare},queue_size=256`;
     expect(options({ tap: 'tap0' }).ports[0]).toMatchObject({ queueSize: 256 });
   });
