@@ -49,12 +49,19 @@ function bar(
 function block(each: MeasuredCase, top: number): string {
   const largest = Math.max(...each.candidates.map(({ max }) => max));
   const scale = largest === 0 ? 0 : reach / largest;
-  const better = each.better === 'higher' ? 'more is better' : 'less is better';
+  // Of several that nobody compares, such as how busy the source was, neither is.
+  const compared = each.candidates.length === 1 || Object.keys(each.ratio).length > 0;
+  const better = each.better === 'higher' ? ', more is better' : ', less is better';
   const rows = each.candidates.map((candidate, index) =>
     bar(candidate, scale, top + titleHeight + index * rowHeight, each.ratio[candidate.name], index === 0),
   );
   return [
-    text(margin, top + 18, `${describeCase(each)}, ${each.unit}, ${better}`, 'font-weight="600"'),
+    text(
+      margin,
+      top + 18,
+      `${describeCase(each)}, ${each.unit}${compared ? better : ''}`,
+      'font-weight="600"',
+    ),
     ...rows,
   ].join('\n');
 }

@@ -54,6 +54,13 @@ test('shows each candidate as long as its median, on the scale of its case', () 
   expect(plot).toContain('2026-01-02, a &#60;CPU&#62;, 2 CPUs');
 });
 
+test('says which side is better only of what is compared', () => {
+  const cases = document.cases.map((each) => ({ ...each, ratio: {} }));
+  const plot = plotOf({ ...document, cases });
+  expect(plot).toContain('work size=64, Mpps<');
+  expect(plot).toContain('nothing, ms, less is better<');
+});
+
 test('escapes what would be markup', () => {
   const plot = plotOf(document);
   expect(plot).toContain('peer&#38;co');
