@@ -38,6 +38,23 @@ const groups: readonly CaseGroup[] = [
   cni,
   pods,
 ];
+const help = `Usage: npm run bench -- [CASE…] [flags]
+
+Measures ours beside its peers in turn and prints a table. Without a case: all but those that need a cluster.
+
+  --list               the cases
+  --rounds N           runs of each candidate, default 5
+  --seconds N          length of a run, default 3
+  --where NAME=VALUE   without the cases whose parameter has another value; VALUE,VALUE for either; may be given again
+  --json               one JSON document as the last line of standard output (docs/bench.schema.json)
+  --plot FILE          the same as an SVG
+
+Examples:
+  npm run bench -- switch-loop --where size=64 --rounds 9
+  npm run bench -- --json --plot bench.svg
+
+Status: 0 when all has run, 130 when it was interrupted.
+`;
 /** A source with 256 MB, beside Open vSwitch, which takes more than the 1024 MB it begins with. */
 const hugepageBytes = (256 + 1536) * 2 ** 20;
 const interrupted = 130;
@@ -154,5 +171,5 @@ if (import.meta.main) {
     if (request.plot !== undefined) writeFileSync(request.plot, plotOf(document));
     process.stdout.write(request.json ? `${JSON.stringify(document)}\n` : benchTable(document));
     return 0;
-  });
+  }, help);
 }

@@ -13,6 +13,24 @@ import { Sanitizer } from './sanitizer.ts';
 import { table } from './table.ts';
 
 const interrupted = 130;
+const help = `Usage: npm run hostile -- [flags]
+
+Plays attacks of a malicious front-end at a live switch, beside a pair of ports that must lose nothing.
+
+  --filter TEXT        only cases whose names have this text; may be given again
+  --list               names, and what each sends
+  --print CASE         the script of one case
+  --json               one JSON document on standard output, lines on standard error
+  --asan               at a switch under AddressSanitizer and UBSan
+  --socket PATH        at somebody else's vhost-user back-end
+  --neighbour PATH     another port of that back-end, for what needs a second one
+
+Examples:
+  npm run hostile -- --filter chain/
+  npm run hostile -- --print chain/receive-two-loop
+
+Status: 0 when nothing failed, 1 when something did, 130 when it was interrupted.
+`;
 
 interface Request {
   readonly cases: readonly HostileCase[];
@@ -120,5 +138,5 @@ if (import.meta.main) {
       return 0;
     }
     return run(request);
-  });
+  }, help);
 }

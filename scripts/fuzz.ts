@@ -9,6 +9,21 @@ import { main } from './main.ts';
 import { type FuzzLimits, fuzzTargets, runFuzz } from './suites/fuzz.ts';
 import { summaryOf } from './suites/outcome.ts';
 
+const help = `Usage: npm run fuzz -- TARGET|all [flags]
+
+Runs libFuzzer targets; findings are kept in build/fuzz/found/.
+
+  --list         the targets
+  --seconds N    time for each, default 60
+  --runs N       executions of each; without --seconds there is no limit of time
+
+Examples:
+  npm run fuzz -- all --seconds 60
+  npm run fuzz -- split_chains --runs 100000000
+
+Status: 0 when all have passed, 1 when one has not.
+`;
+
 export interface FuzzRequest {
   readonly targets: readonly string[];
   readonly limits: FuzzLimits;
@@ -62,5 +77,5 @@ if (import.meta.main) {
     const outcome = await runFuzz(targets, limits);
     process.stdout.write(`\n${summaryOf(outcome)}\n`);
     return outcome.failed > 0 || outcome.passed === 0 ? 1 : 0;
-  });
+  }, help);
 }

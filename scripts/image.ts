@@ -13,6 +13,18 @@ import { listParts } from './image/sbom.ts';
 import { readSource, type Source } from './image/source.ts';
 import { main, projectRoot } from './main.ts';
 
+const help = `Usage: npm run image [-- flags]
+
+Writes the container image as an OCI archive, and its list of parts beside it; the digest is the last line.
+
+  --name NAME    its name, default ${defaultName}
+  --out FILE     default build/image/usvhost.tar
+  --root DIR     no archive: the files as they lie in the image
+
+Example:
+  npm run image -- --name registry.example/usvhost:1 --out /tmp/usvhost.tar
+`;
+
 async function writeParts(file: string, { libraries }: Layers, source: Source): Promise<void> {
   writeFileSync(file, `${JSON.stringify(await listParts(libraries, source), null, 2)}\n`);
   process.stderr.write(`image: parts in ${file}\n`);
@@ -46,4 +58,4 @@ await main(async () => {
   } finally {
     rmSync(place, { recursive: true, force: true });
   }
-});
+}, help);

@@ -1,23 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What every script shares: running a program, and turning a thrown error into one line and an exit status.
+// What every script shares: its help, running a program, and turning a thrown error into one line and an exit status.
 
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
-import { usvFailure } from '../lib/errors.ts';
+import { usvError, usvFailure } from '../lib/errors.ts';
 import { reportOf } from '../lib/report.ts';
 
 /** The top folder of the project. */
 export const projectRoot = dirname(import.meta.dirname);
 
-/** Runs a script's body; its number is the exit status. */
-export async function main(body: () => Promise<number>): Promise<void> {
+/** What `util.parseArgs` refuses is a mistake of who typed it. */
+function asUsage(error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (!code.startsWith('ERR_PARSE_ARGS')) return error;
+  const [got = ''] = (error instanceof Error ? error.message : '').split('. ');
+  return usvError('USV_USAGE', { what: 'the arguments', expected: 'those of --help', got, cause: error });
+}
+
+/** Runs a script's body; its number is the exit status. `help` is printed instead where an argument asks for it. */
+export async function main(body: () => Promise<number>, help?: string): Promise<void> {
+  if (help !== undefined && process.argv.slice(2).some((word) => word === '--help' || word === '-h')) {
+    process.stdout.write(help);
+    return;
+  }
   try {
     process.exitCode = await body();
   } catch (error) {
-    const { text, exitCode } = reportOf(error);
+    const { text, exitCode } = reportOf(asUsage(error));
     process.stderr.write(text);
     process.exitCode = exitCode;
   }

@@ -8,6 +8,13 @@ import { fetchGuestKernel } from './guest-kernel.ts';
 import { main, run } from './main.ts';
 import { findProgram, packages } from './packages.ts';
 
+const help = `Usage: npm run setup [-- --yes]
+
+Installs every program that the project builds with and tests against, by apt-get, and a kernel for guests into ~/.cache/usvhost.
+
+  --yes    does not ask before it installs
+`;
+
 await main(async () => {
   const { values } = parseArgs({ options: { yes: { type: 'boolean' } } });
   if (findProgram('apt-get') === undefined) {
@@ -28,4 +35,4 @@ await main(async () => {
   const fetched = await fetchGuestKernel();
   process.stdout.write(fetched ? 'The kernel for guests is in the cache.\n' : 'No kernel for guests here.\n');
   return 0;
-});
+}, help);

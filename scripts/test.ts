@@ -121,6 +121,19 @@ export function groupsOf(suites: readonly Suite[]): Suite[][] {
   ];
 }
 
+const help = `Usage: npm test -- [SUITE…] [--asan] [--tsan] [arguments of jest or doctest]
+
+Suites: ${allSuites.join(', ')}. Without any: all that do not take long; with USVHOST_REQUIRE=all every one,
+and what would be skipped for want of a program fails.
+
+Examples:
+  npm run test:unit -- cni/config
+  npm run test:native -- --asan '--test-case=*mergeable*'
+  npm run test:interop -- guest.test -t 'QEMU as server'
+
+The last line is "N passed, N failed"; the status is 1 when something failed or nothing ran.
+`;
+
 if (import.meta.main) {
   await main(async () => {
     const request = parseRequest(process.argv.slice(2));
@@ -138,5 +151,5 @@ if (import.meta.main) {
     process.stdout.write(`\n${summaryOf(total)}\n`);
     const ran = total.passed + Object.keys(total.skipped).length > 0;
     return total.failed > 0 || !ran ? 1 : 0;
-  });
+  }, help);
 }

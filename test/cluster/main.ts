@@ -17,6 +17,19 @@ import { clusterName, pathsIn, stateDirectory } from './paths.ts';
 import { readRecord } from './record.ts';
 import { versions } from './versions.ts';
 
+const help = `Usage: npm run cluster -- COMMAND
+
+A real Kubernetes of one node on this machine, apart from everything else on it (docs/cluster.md).
+
+  build            compiles what it runs, once, for a quarter of an hour
+  up, down         starts it, takes it down
+  status [--json]  its pods; status 1 when it is down
+  exec PROGRAM…    runs a program in it
+
+Example:
+  npm run cluster -- exec kubectl get pods -A
+`;
+
 const started = performance.now();
 
 /** Progress, with the seconds since the start. */
@@ -70,6 +83,11 @@ async function run([program = '', ...args]: readonly string[]): Promise<number> 
 
 await main(async () => {
   const [, , name = '', ...args] = process.argv;
+  // Only as the first word: what exec runs has arguments of its own.
+  if (name === '--help' || name === '-h') {
+    process.stdout.write(help);
+    return 0;
+  }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command === undefined) {
     const expected = Object.keys(commands).join(', ');
