@@ -95,7 +95,9 @@ Status BackEnd::apply(const Message& message, std::vector<Fd>& fds, Reply& reply
       BackEndQueue& queue = queues_[payload.state.index];
       if (queue.started) return wrong_state("SET_VRING_NUM", "while the ring is stopped");
       if (!valid_size(payload.state.value)) {
-        return failure("USV_MESSAGE", "expected a split ring of a power of two entries, got %u", payload.state.value);
+        return failure("USV_MESSAGE", "expected %s, at most %u, got %u",
+                       packed() ? "entries of a packed ring" : "a power of two of entries of a split ring",
+                       kMaxQueueSize, payload.state.value);
       }
       queue.size = static_cast<uint16_t>(payload.state.value);
       queue.mapped = false;
