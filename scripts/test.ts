@@ -36,6 +36,8 @@ type Suite = (typeof allSuites)[number];
 const onlyThorough: readonly Suite[] = ['asan', 'tsan', 'fuzz'];
 /** What it runs against takes a quarter of an hour to build: a usual run only says that it is there. */
 const longToBuild: readonly Suite[] = ['cluster'];
+/** Files of a suite that take minutes: a usual run only says that they are there. */
+const longFiles: Readonly<Partial<Record<Suite, string>>> = { interop: 'bench.test' };
 /** Files that share nothing, so that any number of them may run at a time; the others start namespaces and busy loops. */
 const apart: readonly Suite[] = ['unit', 'contract'];
 /** For each target. */
@@ -78,8 +80,16 @@ function waits(suite: Suite): boolean {
   return !requireAll() && longToBuild.includes(suite);
 }
 
-function notNow(suite: Suite): Outcome {
-  return { passed: 0, failed: 0, skipped: { [`takes long, npm run test:${suite}`]: 1 } };
+function notNow(suite: Suite, file?: string): Outcome {
+  const command = `npm run test:${suite}${file === undefined ? '' : ` -- ${file}`}`;
+  return { passed: 0, failed: 0, skipped: { [`takes long, ${command}`]: 1 } };
+}
+
+async function runUsual(suite: Suite, rest: readonly string[]): Promise<Outcome> {
+  if (waits(suite)) return notNow(suite);
+  const file = requireAll() ? undefined : longFiles[suite];
+  if (file === undefined) return runSuite(suite, rest);
+  return addUp([await runSuite(suite, [...rest, `--testPathIgnorePatterns=${file}`]), notNow(suite, file)]);
 }
 
 async function runSuite(suite: Suite, rest: readonly string[]): Promise<Outcome> {
@@ -102,7 +112,7 @@ async function runNamed(suite: Suite, { rest, usual }: Request): Promise<Outcome
   process.stdout.write(`\n== ${suite}\n`);
   const begin = performance.now();
   try {
-    return usual && waits(suite) ? notNow(suite) : await runSuite(suite, rest);
+    return await (usual ? runUsual : runSuite)(suite, rest);
   } catch (error) {
     process.stdout.write(reportOf(error).text);
     return { passed: 0, failed: 1, skipped: {} };
