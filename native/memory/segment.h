@@ -24,8 +24,7 @@ struct SegmentOptions {
   SegmentKind kind = SegmentKind::kMemfd;
   size_t bytes = 0;        // rounded up to the page size of the kind
   std::string place = {};  // kHugetlbfs: the mount point; kShm: a directory, default /dev/shm; kLent: the file
-  int cpu =
-      -1;  // its pages come from this CPU's NUMA node, as long as that has any; -1: from where the caller happens to run
+  int cpu = -1;            // its pages come from this CPU's NUMA node while that has any; -1: from the caller's own
 };
 
 class Segment {
