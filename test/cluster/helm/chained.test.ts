@@ -4,6 +4,7 @@
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { clusterPeers } from '../../../scripts/packages.ts';
+import { eventually } from '../../support/eventually.ts';
 import { groupNeeds } from '../../support/need.ts';
 import { importPingImage, pingImage } from '../ping-image.ts';
 import { pod, restricted } from '../pods.ts';
@@ -21,13 +22,24 @@ groupNeeds(...clusterPeers, 'ping')('the chart behind the default network', () =
   beforeAll(async () => {
     const labels = ['pod-security.kubernetes.io/enforce=restricted'];
     await importPingImage();
-    release = await Release.install((step) => undo.push(step), { labels });
+    // What no call told the agent it sees by itself, at the second look.
+    const values = ['--set=agent.config.reconcileSeconds=1'];
+    release = await Release.install((step) => undo.push(step), { labels, values });
   }, stageMillis);
 
   afterAll(async () => undoAll(undo), stageMillis);
 
+  /** A pod of no concern, from its ADD to its DEL; what is mounted on the node afterwards. */
+  const comeAndGo = async (): Promise<string> => {
+    await release.apply(pod('passing', { securityContext: restricted, grace: 1 }));
+    await release.runs('passing');
+    await release.remove('passing');
+    return (await release.traces()).join(' ');
+  };
+
   test('gives a pod that asks by annotation an interface, over which it reaches others', async () => {
-    const options = { annotations: inject, image: pingImage, securityContext: restricted };
+    // With a time to end in, a pod's object goes after its DEL; without one, before.
+    const options = { annotations: inject, image: pingImage, securityContext: restricted, grace: 1 };
     await release.apply(pod('left', options), pod('right', options));
     await Promise.all([release.runs('left'), release.runs('right')]);
     await reaches(release, 'left', await addressOf(release, 'right'));
@@ -50,9 +62,14 @@ groupNeeds(...clusterPeers, 'ping')('the chart behind the default network', () =
     await release.remove('right', 'plain');
     await release.uninstall();
     expect(await release.traces()).toContain('/opt/cni/bin/usvhost');
+    // Its DEL passes us by: the list of plugins names us no more.
     await release.remove('left');
-    // The next release finds what the first has left of it.
+    expect(await release.traces()).toContainEqual(expect.stringMatching(/^\/run\/usvhost\/pods\/.*\/net1$/));
+    // The next release finds what the first has left of it, and takes it away with the hands of the pods that come and go.
     await release.installAgain();
+    await eventually(comeAndGo, (traces) => !traces.includes('/net1'), 'nothing of the pod', {
+      millis: 60_000,
+    });
     await release.nothingLeft();
   }, 240_000);
 
