@@ -8,11 +8,18 @@ import { basename, join } from 'node:path';
 import { usvFailure } from '../lib/errors.ts';
 import { capture } from './capture.ts';
 
+/** In the background other programs come first. */
+export type BuildPlace = 'foreground' | 'background';
+
 /**
  * Path of the program whose main package is `path`. The first call on a machine downloads and compiles for minutes.
  * @throws UsvhostError USV_IO
  */
-export async function goProgram(path: string, version: string): Promise<string> {
+export async function goProgram(
+  path: string,
+  version: string,
+  place: BuildPlace = 'foreground',
+): Promise<string> {
   const name = basename(path);
   const given = process.env['XDG_CACHE_HOME'] ?? '';
   const cache = given === '' ? join(homedir(), '.cache') : given;
@@ -26,7 +33,9 @@ export async function goProgram(path: string, version: string): Promise<string> 
     const flags = `${process.env['GOFLAGS'] ?? ''} -buildvcs=false -trimpath`.trim();
     const env = { ...process.env, GOBIN: own, CGO_ENABLED: '0', GOFLAGS: flags, GOWORK: 'off' };
     const module = `${path}@${version}`;
-    const { code, errors } = await capture('go', ['install', '-ldflags=-s -w', module], env);
+    const words = ['go', 'install', '-ldflags=-s -w', module];
+    const [program = '', ...args] = place === 'background' ? ['nice', '-n', '19', ...words] : words;
+    const { code, errors } = await capture(program, args, env);
     if (code !== 0) throw usvFailure('USV_IO', `go install ${module} ended with status ${code}:\n${errors}`);
     renameSync(join(own, name), file);
   } finally {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs test suites one after the other (random input beside the cluster's, which mostly waits) and adds them up: `test.ts [SUITE…] [--asan] [--tsan] [arguments of jest…]`.
+// Runs test suites one after the other, those that mostly wait beside another, and adds them up: `test.ts [SUITE…] [--asan] [--tsan] [arguments of jest…]`.
 // The last line of its output is `N passed, N failed`, with `, N skipped` when there is any; above it stands what was
 // skipped and why. It fails when a test failed, when a suite broke off, and when there was nothing to test.
 
@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { reportOf } from '../lib/report.ts';
 import { buildNative } from './build-native.ts';
+import { buildHelm } from './helm.ts';
 import { main, projectRoot } from './main.ts';
 import { requireAll } from './packages.ts';
 import { runInCluster } from './suites/cluster.ts';
@@ -40,6 +41,11 @@ const longToBuild: readonly Suite[] = ['cluster'];
 const longFiles: Readonly<Partial<Record<Suite, string>>> = { interop: 'bench.test' };
 /** Files that share nothing, so that any number of them may run at a time; the others start namespaces and busy loops. */
 const apart: readonly Suite[] = ['unit', 'contract'];
+/** Each leaves CPUs idle that the other uses; random input takes only what nobody else wants. */
+const partners: readonly (readonly Suite[])[] = [
+  ['e2e', 'node'],
+  ['fuzz', 'cluster'],
+];
 /** For each target. */
 const fuzzSeconds = 60;
 
@@ -121,14 +127,17 @@ async function runNamed(suite: Suite, { rest, usual }: Request): Promise<Outcome
   }
 }
 
-/** Suites in their order; those of a group run at the same time. */
+/** Suites in their order; partners run at the same time, in the place of the last of them. */
 export function groupsOf(suites: readonly Suite[]): Suite[][] {
-  const together = (['fuzz', 'cluster'] as const).filter((suite) => suites.includes(suite));
-  if (together.length < 2) return suites.map((suite) => [suite]);
-  return [
-    ...suites.filter((suite) => suite !== 'fuzz' && suite !== 'cluster').map((suite) => [suite]),
-    together,
-  ];
+  const groups: Suite[][] = [];
+  for (const suite of suites) {
+    const others = partners.find(
+      (pair) => pair.includes(suite) && pair.every((each) => suites.includes(each)),
+    );
+    if (others === undefined) groups.push([suite]);
+    else if (others.at(-1) === suite) groups.push([...others]);
+  }
+  return groups;
 }
 
 const help = `Usage: npm test -- [SUITE…] [--asan] [--tsan] [arguments of jest or doctest]
@@ -150,10 +159,14 @@ if (import.meta.main) {
     const { suites } = request;
     // A machine that cannot build gets that one line, not a run full of failures that follow from it.
     if (suites.some((suite) => suite !== 'unit')) await buildNative();
+    // Compiled for minutes on a new machine, beside suites that leave a CPU idle. Who needs it says why there is none.
+    const helm = request.usual ? buildHelm('background').catch(() => undefined) : undefined;
     const outcomes: Outcome[] = [];
     for (const group of groupsOf(suites)) {
+      // Its tests render the chart.
+      if (group.includes('contract')) await helm;
       // A compiler is no gentle neighbour.
-      if (group.length > 1) await buildNative('fuzz');
+      if (group.length > 1 && group.includes('fuzz')) await buildNative('fuzz');
       outcomes.push(...(await Promise.all(group.map(async (suite) => runNamed(suite, request)))));
     }
     const sum = addUp(outcomes);

@@ -103,12 +103,17 @@ describe('request', () => {
 });
 
 describe('groups of suites', () => {
-  test('random input runs beside the cluster, after everything else', () => {
-    expect(groupsOf(['unit', 'fuzz', 'cluster'])).toEqual([['unit'], ['fuzz', 'cluster']]);
+  test('random input runs beside the cluster, and what people do beside the node, each after what comes before both', () => {
+    const groups = [['unit'], ['e2e', 'node'], ['fuzz', 'cluster']];
+    expect(groupsOf(['unit', 'e2e', 'node', 'fuzz', 'cluster'])).toEqual(groups);
   });
 
   test('without the other each of them runs alone, in its place', () => {
     expect(groupsOf(['fuzz', 'unit'])).toEqual([['fuzz'], ['unit']]);
-    expect(groupsOf(['unit', 'cluster'])).toEqual([['unit'], ['cluster']]);
+    expect(groupsOf(['node', 'unit', 'cluster'])).toEqual([['node'], ['unit'], ['cluster']]);
+  });
+
+  test('nothing runs twice or is lost', () => {
+    expect(groupsOf(['node', 'unit', 'e2e'])).toEqual([['e2e', 'node'], ['unit']]);
   });
 });
