@@ -77,7 +77,7 @@ function positive(text: string, flag: string): number {
   throw usvError('USV_USAGE', { what: flag, expected: 'a number above 0', got: JSON.stringify(text) });
 }
 
-/** @throws UsvhostError USV_USAGE */
+/** @throws UsvhostError USV_USAGE, and what `util.parseArgs` throws */
 export function parseRequest(args: readonly string[]): Request {
   const options = {
     json: { type: 'boolean', default: false },
@@ -87,9 +87,7 @@ export function parseRequest(args: readonly string[]): Request {
     where: { type: 'string', multiple: true, default: [] as string[] },
     plot: { type: 'string' },
   } as const;
-  const { values, positionals } = readArguments(() =>
-    parseArgs({ args: [...args], options, allowPositionals: true }),
-  );
+  const { values, positionals } = parseArgs({ args: [...args], options, allowPositionals: true });
   for (const name of positionals) {
     if (groups.some((group) => group.name === name)) continue;
     const expected = `one of ${groups.map((group) => group.name).join(', ')}`;
@@ -113,15 +111,6 @@ export function parseRequest(args: readonly string[]): Request {
     rounds,
     plot: values.plot,
   };
-}
-
-function readArguments<Parsed>(parse: () => Parsed): Parsed {
-  try {
-    return parse();
-  } catch (cause) {
-    const got = cause instanceof Error ? cause.message : String(cause);
-    throw usvError('USV_USAGE', { what: 'bench', expected: '[CASE…] and its flags', got, cause });
-  }
 }
 
 /** Undefined when it was interrupted. */

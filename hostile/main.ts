@@ -52,18 +52,12 @@ const flags = {
   neighbour: { type: 'string' },
 } as const;
 
-function readFlags(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: flags }).values;
-  } catch (cause) {
-    const got = cause instanceof Error ? cause.message : String(cause);
-    throw usvError('USV_USAGE', { what: 'hostile', expected: 'its flags', got, cause });
-  }
-}
-
-/** @throws UsvhostError USV_USAGE */
+/** @throws UsvhostError USV_USAGE, and what `util.parseArgs` throws */
 export function parseRequest(args: readonly string[]): Request {
-  const { filter, json, list, print, asan, socket, neighbour } = readFlags(args);
+  const { filter, json, list, print, asan, socket, neighbour } = parseArgs({
+    args: [...args],
+    options: flags,
+  }).values;
   const cases = table.filter(({ id }) =>
     print === undefined ? filter.length === 0 || filter.some((text) => id.includes(text)) : id === print,
   );

@@ -85,7 +85,7 @@ uint32_t Tap::poll() {
   if (!attached_ && (!port_.idle() || port_.pending())) [[unlikely]]
     attach(true);
   uint32_t moved = from_port();
-  // A detached queue takes no frame either, so what the back-end had delivered to a pair that rests goes to the kernel first.
+  // What the back-end had delivered to a pair that rests goes to the kernel first: not every kernel takes frames from a detached queue.
   if (attached_ && port_.idle() && moved == 0) [[unlikely]]
     attach(false);
   // What has just come from the port the kernel may have answered already.

@@ -29,8 +29,6 @@ test.each([
   [['--print', 'slow']],
   [['--neighbour', '/x']],
   [['--asan', '--socket', '/x']],
-  [['--what']],
-  [['word']],
 ])('%p is wrong use', (args) => {
   expect(() => parseRequest(args)).toThrow('USV_USAGE');
 });
