@@ -26,7 +26,7 @@ FROM scratch
 ARG REVISION=
 COPY --from=build /image/ /
 ENV PATH=/bin
-ENV NODE_OPTIONS="--max-semi-space-size=1 --v8-pool-size=0"
+ENV NODE_OPTIONS="--max-semi-space-size=1 --v8-pool-size=0 --expose-gc"
 ENV MALLOC_ARENA_MAX=1
 ENV MALLOC_TRIM_THRESHOLD_=0
 ENV MALLOC_TOP_PAD_=0

@@ -21,6 +21,8 @@ export interface DataplaneDeps {
   readonly log: Logger;
   /** Takes one report; the command prints it as a line of JSON. */
   readonly onReport: (report: DataplaneOutput) => void;
+  /** Gives back the memory that only starting needed. Called once, after the links are up and that was said. */
+  readonly settle?: () => void;
 }
 
 export interface DataplaneOutput extends DataplaneReport {
@@ -87,8 +89,10 @@ async function runPorts(
   stop: AbortSignal,
 ): Promise<Readonly<Record<string, number>>> {
   const { config, options, handler, ready } = work;
-  const { log, onReport } = deps;
+  const { log, onReport, settle = () => {} } = deps;
   const linksUp = new AbortController();
+  // Not before whoever waits for the links has been told.
+  linksUp.signal.addEventListener('abort', () => setImmediate(settle), { once: true });
   const down = new Set(options.ports.map(({ name }) => name));
   const onEvent = ({ port, up, reason, features, queuePairs, mtu, mac }: LinkEvent): void => {
     if (up) {

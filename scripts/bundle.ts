@@ -38,12 +38,12 @@ for (const built of ['usvhost.node', 'usvhost'])
   cpSync(join(root, 'build/native', built), join(bundle, 'build/native', built));
 for (const proto of ['switch.proto', 'deviceplugin.proto', 'pluginregistration.proto', 'podresources.proto'])
   cpSync(join(root, 'proto', proto), join(bundle, 'cli', proto));
-// A daemon that moves no frame in JavaScript needs neither a large young generation nor helper threads of V8, and gives
-// freed memory of the C library back at once.
+// A daemon that moves no frame in JavaScript needs neither a large young generation nor helper threads of V8, gives
+// freed memory of the C library back at once, and may collect when it knows that it has come to rest.
 const launcher = `#!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 export MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=0 MALLOC_TOP_PAD_=0
-exec "\${USVHOST_NODE:-node}" --max-semi-space-size=1 --v8-pool-size=0 "$(dirname -- "$(readlink -f -- "$0")")/cli/usvhost.js" "$@"
+exec "\${USVHOST_NODE:-node}" --max-semi-space-size=1 --v8-pool-size=0 --expose-gc "$(dirname -- "$(readlink -f -- "$0")")/cli/usvhost.js" "$@"
 `;
 writeFileSync(join(bundle, 'usvhost'), launcher, { mode: 0o755 });
 process.stderr.write('bundle: build/bundle/usvhost\n');

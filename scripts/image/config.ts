@@ -13,7 +13,7 @@ export const imageConfig = {
   user: '65532:65532',
   env: {
     PATH: '/bin',
-    NODE_OPTIONS: '--max-semi-space-size=1 --v8-pool-size=0',
+    NODE_OPTIONS: '--max-semi-space-size=1 --v8-pool-size=0 --expose-gc',
     MALLOC_ARENA_MAX: '1',
     MALLOC_TRIM_THRESHOLD_: '0',
     MALLOC_TOP_PAD_: '0',

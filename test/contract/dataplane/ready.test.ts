@@ -31,11 +31,11 @@ async function probe(...args: readonly string[]): Promise<{ status: number; word
   }
 }
 
-function start(socketPath: string, ready: string): Program {
+function start(socketPath: string, ready: string, nodeOptions = ''): Program {
   const port = `net_virtio_user0,path=${socketPath}`;
   const responder = ['--engine', 'responder', '--mac', '02:00:00:00:00:01', '--ip', '10.0.0.1'];
   const program = usvhost(['dataplane', ...responder, '--port', port, '--ready-socket', ready], {
-    env: { USVHOST_LOG: 'info' },
+    env: { USVHOST_LOG: 'info', NODE_OPTIONS: nodeOptions },
   });
   undo.push(() => program.stop());
   return program;
@@ -85,6 +85,33 @@ test('a dataplane without its link is not ready, until it has one, and again whe
   ours.close();
   await program.says('link is down', 2);
   expect(await probe(ready, '200')).toMatchObject({ status: 1 });
+}, 60_000);
+
+/** As the launcher and the image start Node, with V8's own word on each collection (which Node takes from no environment) on standard output. */
+const traced = `--expose-gc --import=data:text/javascript,import{setFlagsFromString}from'node:v8';setFlagsFromString('--trace-gc')`;
+
+test('what only its start needed it gives back when its links are up, once', async () => {
+  const directory = newRoot();
+  const collections = (program: Program): number => program.stdout.split('Mark-Compact (reduce)').length - 1;
+  const socketPath = join(directory, 'vhost.sock');
+  const program = start(socketPath, `@usvhost-test-${directory.replaceAll('/', '-')}`, traced);
+  await program.says('link is down');
+  expect(collections(program)).toBe(0);
+  const first = aSwitch(directory);
+  first.addPort('vhost');
+  await program.until(() => collections(program) > 0, 'it collected');
+  const [before, after] = /Mark-Compact \(reduce\) [\d.]+ \(([\d.]+)\) -> [\d.]+ \(([\d.]+)\)/
+    .exec(program.stdout)!
+    .slice(1)
+    .map(Number);
+  expect(after).toBeLessThan(before ?? 0);
+  first.close();
+  await program.says('link is down', 2);
+  aSwitch(directory).addPort('vhost');
+  await program.says('link is up', 2);
+  const once = collections(program);
+  await program.stop();
+  expect(collections(program)).toBe(once);
 }, 60_000);
 
 test('says why it cannot be ready', async () => {
