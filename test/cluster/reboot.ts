@@ -28,7 +28,7 @@ do kill -KILL $others 2>/dev/null || true; sleep 0.05; done`;
 /** /run and memory file systems are new; mounts below the disk's directories, such as volumes of pods, are gone. */
 const wipe = `set -e
 awk '{ print $5 }' /proc/self/mountinfo | grep -E '^(/run/|/dev/shm/|/var/lib/(kubelet|containerd|usvhost)/)' |
-  sort -r | while read -r place; do umount --lazy "$place"; done
+  sort -r | while read -r place; do umount --lazy "$place" || ! mountpoint --quiet "$place"; done
 for place in /run /dev/shm; do umount --lazy "$place"; mount -t tmpfs -o mode=755 tmpfs "$place"; done
 chmod 1777 /dev/shm
 umount --lazy /dev/hugepages; mount -t hugetlbfs hugetlbfs /dev/hugepages
