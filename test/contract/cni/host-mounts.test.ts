@@ -55,6 +55,8 @@ onNode('a shim in another mount namespace', () => {
       const run = spawn('nsenter', [...enter, 'sh', '-e', '-c', text], {
         env: { PATH: process.env['PATH'], ...env },
       });
+      // What asks for nothing may have ended already.
+      run.stdin.on('error', () => undefined);
       run.stdin.end(stdin);
       return output(run);
     };
