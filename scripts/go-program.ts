@@ -7,19 +7,13 @@ import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { usvFailure } from '../lib/errors.ts';
 import { capture } from './capture.ts';
-
-/** In the background other programs come first. */
-export type BuildPlace = 'foreground' | 'background';
+import { commandIn, type Place } from './place.ts';
 
 /**
  * Path of the program whose main package is `path`. The first call on a machine downloads and compiles for minutes.
  * @throws UsvhostError USV_IO
  */
-export async function goProgram(
-  path: string,
-  version: string,
-  place: BuildPlace = 'foreground',
-): Promise<string> {
+export async function goProgram(path: string, version: string, place: Place = 'foreground'): Promise<string> {
   const name = basename(path);
   const given = process.env['XDG_CACHE_HOME'] ?? '';
   const cache = given === '' ? join(homedir(), '.cache') : given;
@@ -33,9 +27,8 @@ export async function goProgram(
     const flags = `${process.env['GOFLAGS'] ?? ''} -buildvcs=false -trimpath`.trim();
     const env = { ...process.env, GOBIN: own, CGO_ENABLED: '0', GOFLAGS: flags, GOWORK: 'off' };
     const module = `${path}@${version}`;
-    const words = ['go', 'install', '-ldflags=-s -w', module];
-    const [program = '', ...args] = place === 'background' ? ['nice', '-n', '19', ...words] : words;
-    const { code, errors } = await capture(program, args, env);
+    const { command, args } = commandIn(place, 'go', ['install', '-ldflags=-s -w', module]);
+    const { code, errors } = await capture(command, args, env);
     if (code !== 0) throw usvFailure('USV_IO', `go install ${module} ended with status ${code}:\n${errors}`);
     renameSync(join(own, name), file);
   } finally {

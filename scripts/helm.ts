@@ -5,14 +5,15 @@
 import { join } from 'node:path';
 import { usvFailure } from '../lib/errors.ts';
 import { type Captured, capture } from './capture.ts';
-import { type BuildPlace, goProgram } from './go-program.ts';
+import { goProgram } from './go-program.ts';
 import { projectRoot } from './main.ts';
+import type { Place } from './place.ts';
 
 /** The folder of the chart. */
 export const chart = join(projectRoot, 'charts/usvhost');
 
 /** Path of the program. The first call on a machine builds it. @throws UsvhostError USV_IO */
-export async function buildHelm(place: BuildPlace = 'foreground'): Promise<string> {
+export async function buildHelm(place: Place = 'foreground'): Promise<string> {
   return goProgram('helm.sh/helm/v4/cmd/helm', 'v4.3.1', place);
 }
 

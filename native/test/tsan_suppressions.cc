@@ -9,7 +9,6 @@ extern "C" const char* __tsan_default_suppressions();
 extern "C" const char* __tsan_default_suppressions() {
   return "race:usvhost::copy_bytes\n"
          "race:usvhost::Frame::write_ethernet\n"
-         "race:usvhost::PlainHeader::write\n"
          "race:usvhost::checksum_detail::sum\n"
          "race:load_bytes_once\n";
 }

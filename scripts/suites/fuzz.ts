@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { buildDirectory, buildNative } from '../build-native.ts';
 import { projectRoot, run } from '../main.ts';
+import { commandIn, type Place } from '../place.ts';
 import { addUp, type Outcome } from './outcome.ts';
 
 const sources = join(projectRoot, 'native/fuzz');
@@ -65,12 +66,11 @@ export function fuzzLine(target: string, code: number, output: string, seconds: 
 interface Manner {
   /** Output is seen as it comes, not only when the target failed. */
   readonly loud: boolean;
-  /** Behind everything else on the machine. */
-  readonly gentle: boolean;
+  readonly place: Place;
 }
 
 /** Runs one target that is built. */
-async function runOne(target: string, limits: FuzzLimits, { loud, gentle }: Manner): Promise<Outcome> {
+async function runOne(target: string, limits: FuzzLimits, { loud, place }: Manner): Promise<Outcome> {
   const directory = buildDirectory('fuzz');
   const corpus = join(directory, 'corpus', target);
   const found = join(directory, 'found', target);
@@ -78,11 +78,11 @@ async function runOne(target: string, limits: FuzzLimits, { loud, gentle }: Mann
   const seeds = join(sources, 'corpus', target);
   const folders = { corpus, found, ...(existsSync(seeds) ? { seeds } : {}) };
   const begin = performance.now();
-  const program = [...(gentle ? ['nice', '-n', '19'] : []), join(directory, `fuzz_${target}`)];
-  const [command = '', ...before] = program;
+  const program = join(directory, `fuzz_${target}`);
+  const { command, args } = commandIn(place, program, fuzzArguments(limits, folders));
   const { code, output } = await run(
     command,
-    [...before, ...fuzzArguments(limits, folders)],
+    args,
     loud ? { onLine: (line) => process.stdout.write(`${line}\n`) } : {},
   );
   const seconds = (performance.now() - begin) / 1000;
@@ -96,16 +96,15 @@ async function runOne(target: string, limits: FuzzLimits, { loud, gentle }: Mann
 export async function runFuzz(
   targets: readonly string[],
   limits: FuzzLimits,
-  place: 'foreground' | 'background' = 'foreground',
+  place: Place = 'foreground',
 ): Promise<Outcome> {
   await buildNative('fuzz');
-  const gentle = place === 'background';
   const waiting = [...targets];
   const outcomes: Outcome[] = [];
   const lane = async (): Promise<void> => {
     for (let target = waiting.shift(); target !== undefined; target = waiting.shift())
-      outcomes.push(await runOne(target, limits, { loud: targets.length === 1, gentle }));
+      outcomes.push(await runOne(target, limits, { loud: targets.length === 1, place }));
   };
-  await Promise.all(Array.from({ length: gentle ? 1 : navigator.hardwareConcurrency }, lane));
+  await Promise.all(Array.from({ length: place === 'background' ? 1 : navigator.hardwareConcurrency }, lane));
   return addUp(outcomes);
 }

@@ -3,9 +3,9 @@
 // A ping that goes on in a pod while things are restarted around it, and what of it was answered. It runs beside the container's
 // own command and writes to a file there: a runtime that restarts ends every `kubectl exec`.
 
-import { UsvhostError } from '../../lib/errors.ts';
 import { eventually } from '../support/eventually.ts';
 import type { PodSpace } from './pod-space.ts';
+import { said } from './said.ts';
 
 const file = '/tmp/ping';
 /** Answers in a row that show that frames flow again: two seconds' worth. */
@@ -36,18 +36,11 @@ export class Pinging {
   }
 
   async #until(accept: (numbers: readonly number[]) => boolean): Promise<number[]> {
-    const parse = (said: string): number[] =>
-      [...said.matchAll(/\bseq=(\d+) /g)].map(([, number]) => Number(number));
-    const look = async (): Promise<string> => {
-      try {
-        return await this.#stage.exec(this.#pod, 'cat', file);
-      } catch (error) {
-        // While a runtime or a kubelet starts.
-        if (error instanceof UsvhostError) return error.details;
-        throw error;
-      }
-    };
+    const parse = (text: string): number[] =>
+      [...text.matchAll(/\bseq=(\d+) /g)].map(([, number]) => Number(number));
+    // It fails while a runtime or a kubelet starts.
+    const look = async (): Promise<string> => said(this.#stage.exec(this.#pod, 'cat', file));
     const options = { millis: 90_000, stepMillis: 200 };
-    return parse(await eventually(look, (said) => accept(parse(said)), 'answers to the ping', options));
+    return parse(await eventually(look, (text) => accept(parse(text)), 'answers to the ping', options));
   }
 }

@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from '../../cli/demo/process.ts';
-import { UsvhostError, usvFailure } from '../../lib/errors.ts';
+import { usvFailure } from '../../lib/errors.ts';
 import { buildHelm, chart } from '../../scripts/helm.ts';
 import { projectRoot } from '../../scripts/main.ts';
 import { eventually } from '../support/eventually.ts';
@@ -17,6 +17,7 @@ import { portCount } from './names.ts';
 import { pathsIn } from './paths.ts';
 import { PodSpace } from './pod-space.ts';
 import { pod } from './pods.ts';
+import { said } from './said.ts';
 import type { OnUndo } from './undo.ts';
 
 /** Of the release, and of our pods. */
@@ -66,15 +67,9 @@ export class Release extends PodSpace {
     // A webhook that is not reached is passed over, and only the API server's log says why.
     const log = join(pathsIn('').log, 'kube-apiserver.log');
     const passedOver = ['sh', '-c', 'grep "failing open" "$1" | tail -n 1', 'sh', log];
-    const look = async (): Promise<string> => {
-      try {
-        return (await run(create, { stdin })) + (await run(inside(passedOver)));
-      } catch (error) {
-        if (error instanceof UsvhostError) return error.details;
-        throw error;
-      }
-    };
-    const refused = (said: string): boolean => said.includes('USV_ANNOTATION');
+    const look = async (): Promise<string> =>
+      (await said(run(create, { stdin }))) + (await run(inside(passedOver)));
+    const refused = (text: string): boolean => text.includes('USV_ANNOTATION');
     await eventually(look, refused, 'a wrong annotation refused', { millis: 90_000, stepMillis: 500 });
   }
 

@@ -29,7 +29,7 @@ groupNeeds(...clusterPeers, 'ping')('the chart behind the default network', () =
 
   afterAll(async () => undoAll(undo), stageMillis);
 
-  /** A pod of no concern, from its ADD to its DEL; what is mounted on the node afterwards. */
+  /** A pod of no concern, from its ADD to its DEL; our traces afterwards. */
   const comeAndGo = async (): Promise<string> => {
     await release.apply(pod('passing', { securityContext: restricted, grace: 1 }));
     await release.runs('passing');

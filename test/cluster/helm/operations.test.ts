@@ -3,7 +3,6 @@
 // What docs/operations.md promises of upgrade, rollback and drain, seen by two pods that ping each other.
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { UsvhostError } from '../../../lib/errors.ts';
 import { clusterPeers } from '../../../scripts/packages.ts';
 import { eventually } from '../../support/eventually.ts';
 import { groupNeeds } from '../../support/need.ts';
@@ -12,6 +11,7 @@ import { importPingImage, pingImage } from '../ping-image.ts';
 import { Pinging } from '../pinging.ts';
 import { pod } from '../pods.ts';
 import { Release, releaseNamespace } from '../release.ts';
+import { said } from '../said.ts';
 import { stageMillis } from '../stage.ts';
 import { addressOf, reaches } from '../talk.ts';
 import { undoAll } from '../undo.ts';
@@ -96,15 +96,10 @@ groupNeeds(...clusterPeers, 'ping')('the operator of a release', () => {
       const agent = await idOf('agent', 'name');
       const doctor = async (): Promise<string> => {
         const command = ['exec', agent, '--container=agent', '--', 'usvhost', 'doctor', '--node'];
-        try {
-          return await release.kubectl(`--namespace=${releaseNamespace}`, ...command);
-        } catch (error) {
-          // A pod whose time is over at once is gone from the API server before its DEL is done.
-          if (error instanceof UsvhostError) return error.details;
-          throw error;
-        }
+        // A pod whose time is over at once is gone from the API server before its DEL is done.
+        return said(release.kubectl(`--namespace=${releaseNamespace}`, ...command));
       };
-      await eventually(doctor, (said) => /leftovers +none/.test(said), 'no leftovers', {
+      await eventually(doctor, (text) => /leftovers +none/.test(text), 'no leftovers', {
         millis: 60_000,
         stepMillis: 500,
       });

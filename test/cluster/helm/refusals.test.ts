@@ -7,7 +7,6 @@ import { closeSync, copyFileSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { run } from '../../../cli/demo/process.ts';
-import { UsvhostError } from '../../../lib/errors.ts';
 import { chart, helm } from '../../../scripts/helm.ts';
 import { clusterPeers } from '../../../scripts/packages.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -19,6 +18,7 @@ import { writeNodeFile } from '../node-file.ts';
 import { usvhost } from '../pod-space.ts';
 import { pod } from '../pods.ts';
 import { Release, releaseNamespace } from '../release.ts';
+import { said } from '../said.ts';
 import { killSandbox } from '../sandbox.ts';
 import { stageMillis } from '../stage.ts';
 import { undoAll } from '../undo.ts';
@@ -44,15 +44,9 @@ groupNeeds(...clusterPeers)('a chart that cannot do what it should', () => {
 
   /** Waits until the words are in the description of objects; white space counts as one blank. */
   async function described(words: RegExp, ...objects: readonly string[]): Promise<void> {
-    const look = async (): Promise<string> => {
-      try {
-        return (await run(inside(['kubectl', 'describe', ...objects]))).replaceAll(/\s+/g, ' ');
-      } catch (error) {
-        // It lists them first, and one of the list may be gone before it is described.
-        if (error instanceof UsvhostError) return error.details;
-        throw error;
-      }
-    };
+    // It lists them first, and fails when one of the list is gone before it is described.
+    const look = async (): Promise<string> =>
+      (await said(run(inside(['kubectl', 'describe', ...objects])))).replaceAll(/\s+/g, ' ');
     await eventually(look, (text) => words.test(text), String(words), slow);
   }
 
