@@ -33,9 +33,10 @@ groupNeeds(...clusterPeers)('the example l2fwd-chain', () => {
 
   afterAll(async () => undoAll(undo), stageMillis);
 
-  /** What the sink has reported, oldest first: lines of its log among others. */
+  /** What the sink has reported, oldest first: lines of its log among others. A pod that has just started has none. */
   async function reports(): Promise<readonly Counts[]> {
-    const lines = (await release.kubectl('logs', 'chain-sink')).split('\n');
+    const log = await release.kubectl('logs', 'chain-sink');
+    const lines = log.split('\n').filter((line) => line !== '');
     return lines.flatMap((line) => {
       const { engine }: { readonly engine?: Counts | string } = JSON.parse(line);
       return typeof engine === 'object' ? [engine] : [];
