@@ -80,6 +80,7 @@ struct Pod {
       rings[i].attach(queues[i], start, features);
     }
     runtime.broken.store(RingError::kNone);
+    runtime.owed = 0;
     counters = {};
   }
   uint64_t get(Counter counter) const { return counters.get(counter); }

@@ -76,13 +76,14 @@ class Race {
     }
     for (Pod<Ring>* each : pods_.pods) go_on(*each);
   }
-  /** Rings and positions as they were before the first try. */
+  /** Rings and positions as they were before the first try, and a turn for whoever has flooded. */
   void put_back() {
     for (int i = 0; i < 2; i++) {
       Pod<Ring>& pod = *pods_.pods[i];
       memcpy(pod.base, rings_[i], kRings);
       for (int k = 0; k < 2; k++) pod.queues[k].attach(pod.rings[k].ring, bases_[i][k], pod.features);
       pod.runtime.broken.store(RingError::kNone);
+      pod.runtime.owed = 0;
     }
   }
   /** A pod that was ended comes back where it stood. */

@@ -16,6 +16,9 @@ namespace {
 
 using Header = PlainHeader;
 
+/** What a copy costs beside its bytes, as bytes. */
+constexpr uint32_t kCopyBytes = 256;
+
 }  // namespace
 
 Forwarder::Forwarder(PortTable& ports)
@@ -28,6 +31,11 @@ void Forwarder::mark_broken(PortRuntime& port, RingError error) {
 }
 
 uint32_t Forwarder::forward(PortRuntime& source, uint32_t now) {
+  // One flooded frame may be copied to hundreds of ports: it has had the turns of as many bursts.
+  if (source.owed != 0) [[unlikely]] {
+    source.owed -= std::min<uint64_t>(source.owed, kBurstBytes);
+    if (source.owed != 0) return 0;
+  }
   uint32_t count = 0;
   for (uint16_t tried = 0; tried < source.transmit_count && count == 0; tried++) {
     const QueueRuntime& from = source.transmit[source.next_transmit];
@@ -47,8 +55,7 @@ uint32_t Forwarder::forward_from(PortRuntime& source, const QueueRuntime& from, 
   bool call = false;
   if (count != 0) [[likely]] {
     if (from.enabled) [[likely]] {
-      if (claims) offloads_.judge(source, frames_, count);
-      classify(source, count, now);
+      count = classify(source, count, now);
       for (uint32_t i = 0; i < active_count_; i++) {
         Group& group = groups_[active_[i]];
         deliver(group);
@@ -84,15 +91,20 @@ void Forwarder::flood(PortRuntime& source, uint32_t frame) {
     group_of(*receiver).add(frame);
     receivers++;
   }
+  source.owed += uint64_t{receivers} * (frames_[frame].length + kCopyBytes);
   source.counters->add(receivers == 0 ? Counter::tx_drop_no_receiver : Counter::tx_flooded, 1);
 }
 
 /** Whether the frame's own size, or what its header claims, ends it here; then it has been counted. */
-bool Forwarder::refuses(PortRuntime& source, uint32_t frame) {
-  if (offloads_.refused(frame)) return true;
-  uint32_t length = frames_[frame].length;
-  if (length >= kEthernetBytes && (length <= source.max_frame || offloads_.segmented(frame))) return false;
-  source.counters->add(length < kEthernetBytes ? Counter::tx_drop_short : Counter::tx_drop_oversize, 1);
+bool Forwarder::refuses(PortRuntime& source, uint32_t index) {
+  const Frame& frame = frames_[index];
+  if (frame.length < kEthernetBytes) {
+    source.counters->add(Counter::tx_drop_short, 1);
+    return true;
+  }
+  if (source.leaves.any() && !offloads_.judge(source, frame, index)) return true;
+  if (frame.length <= source.max_frame || offloads_.segmented(index)) return false;
+  source.counters->add(Counter::tx_drop_oversize, 1);
   return true;
 }
 
@@ -111,8 +123,11 @@ void Forwarder::read_addresses(uint32_t index) {
   if (frame.list != nullptr) frame.own_list();
 }
 
-/** Decides where each frame goes; addresses are read once, and never looked at again in the sender's memory. */
-void Forwarder::classify(PortRuntime& source, uint32_t count, uint32_t now) {
+/**
+ * Decides where each frame goes; addresses are read once, and never looked at again in the sender's memory. Returns how many frames were
+ * looked at: those after a flood that costs a burst are taken again in another one.
+ */
+uint32_t Forwarder::classify(PortRuntime& source, uint32_t count, uint32_t now) {
   MacTable& macs = source.network->macs;
   MacAddress last_source = kMacMask + 1;
   MacAddress last_destination = kMacMask + 1;
@@ -144,12 +159,17 @@ void Forwarder::classify(PortRuntime& source, uint32_t count, uint32_t now) {
     if (destination != last_destination || group == nullptr) {
       last_destination = destination;
       group = find_group(source, destination, i, now);
-      if (group == nullptr) continue;
+      if (group == nullptr) {
+        if (source.owed > kBurstBytes) [[unlikely]]
+          count = i + 1;
+        continue;
+      }
     }
     group->add(i);
   }
   source.counters->add(Counter::tx_packets, count);
   source.counters->add(Counter::tx_bytes, bytes);
+  return count;
 }
 
 /** The group of the one port that a frame to `destination` goes to; null when it goes to none or was given to many. */

@@ -17,7 +17,10 @@ class Forwarder {
  public:
   explicit Forwarder(PortTable& ports);
 
-  /** One burst from one of the queues of `source`, in turn; `now` in seconds. Returns the frames taken. Broken rings are marked, never thrown. */
+  /**
+   * One burst from one of the queues of `source`, in turn; `now` in seconds. Returns the frames taken, none in the turns that pay for what
+   * the port has flooded. Broken rings are marked, never thrown.
+   */
   uint32_t forward(PortRuntime& source, uint32_t now);
   /** Whether a port, source or destination, has been marked broken since the last call. */
   bool take_broken() { return std::exchange(found_broken_, false); }
@@ -32,8 +35,8 @@ class Forwarder {
   };
   template <class Queue>
   uint32_t forward_from(PortRuntime& source, const QueueRuntime& from, Queue& queue, uint32_t now);
-  void classify(PortRuntime& source, uint32_t count, uint32_t now);
-  bool refuses(PortRuntime& source, uint32_t frame);
+  uint32_t classify(PortRuntime& source, uint32_t count, uint32_t now);
+  bool refuses(PortRuntime& source, uint32_t index);
   void read_addresses(uint32_t index);
   Group* find_group(PortRuntime& source, MacAddress destination, uint32_t frame, uint32_t now);
   Group& group_of(PortRuntime& port);

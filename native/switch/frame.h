@@ -16,6 +16,8 @@ namespace usvhost {
 
 /** Frames of one port in one pass: fairness between ports, and the size of what a burst needs. */
 inline constexpr uint32_t kBurst = 32;
+/** Bytes to copy after which a burst ends, where one frame may have 64 KiB or go to hundreds of ports: the other ports wait meanwhile. */
+inline constexpr uint32_t kBurstBytes = 256 * 1024;
 
 /**
  * Its sender goes on writing, so the Ethernet header is read once and sent as it was read: who it goes to and whom it claims to

@@ -9,9 +9,6 @@
 
 namespace usvhost {
 
-/** Bytes of frames after which a burst of a sender with segmentation ends: others wait for 32 frames of 64 KiB else. */
-inline constexpr uint32_t kBurstBytes = 256 * 1024;
-
 /** Headers of a pod that negotiated no offload say nothing and are not even read (virtio 1.2, 5.1.6.2.1). */
 struct IgnoredHeaders {
   void load(uint32_t /*frame*/, const uint8_t* /*header*/) {}
@@ -46,24 +43,20 @@ class LoadedHeaders {
 
 class OffloadBurst {
  public:
-  void clear() { claimed_ = segmented_ = refused_ = 0; }
+  void clear() { claimed_ = segmented_ = 0; }
   LoadedHeaders headers() { return LoadedHeaders(headers_); }
 
-  /** Judges the headers of `count` frames; those that are refused have been counted. */
-  void judge(PortRuntime& source, const Frame* frames, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-      if (frames[i].length < kEthernetBytes) continue;
-      uint32_t bit = uint32_t{1} << i;
-      if (!judge_one(source, frames[i], i)) {
-        refused_ |= bit;
-      } else if (claims_[i].undone != Undone::kNothing) {
-        claimed_ |= bit;
-        if (claims_[i].segments()) segmented_ |= bit;
-      }
+  /** Judges the header of frame `i`, which has kEthernetBytes at least. False when it is refused; then it has been counted. */
+  bool judge(PortRuntime& source, const Frame& frame, uint32_t i) {
+    if (!check(source, frame, i)) return false;
+    uint32_t bit = uint32_t{1} << i;
+    if (claims_[i].undone != Undone::kNothing) {
+      claimed_ |= bit;
+      if (claims_[i].segments()) segmented_ |= bit;
     }
+    return true;
   }
 
-  bool refused(uint32_t frame) const { return (refused_ >> frame & 1) != 0; }
   bool any_claimed() const { return claimed_ != 0; }
   /** Whether something is still to be done on the frame; claim() then says what. */
   bool claimed(uint32_t frame) const { return (claimed_ >> frame & 1) != 0; }
@@ -75,7 +68,7 @@ class OffloadBurst {
  private:
   static_assert(kBurst <= 32, "a bit for each frame");
 
-  bool judge_one(PortRuntime& source, const Frame& frame, uint32_t i) {
+  bool check(PortRuntime& source, const Frame& frame, uint32_t i) {
     Claim& claim = claims_[i];
     switch (read_claim(headers_[i], source.leaves, frame.length, claim)) {
       case ClaimError::kNone: break;
@@ -98,7 +91,6 @@ class OffloadBurst {
 
   uint32_t claimed_ = 0;
   uint32_t segmented_ = 0;
-  uint32_t refused_ = 0;
   virtio_net_hdr headers_[kBurst];
   Claim claims_[kBurst];
   TcpFrame tcp_[kBurst];

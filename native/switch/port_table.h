@@ -50,6 +50,7 @@ struct PortRuntime {
   uint16_t transmit_count = 0;
   uint16_t next_transmit = 0;  // the data thread's own
   bool quiet = false;          // the same: on which of its lists the port is
+  uint64_t owed = 0;  // the same: bytes that its last burst has flooded, less what turns without a burst have paid for
   /** Its receive queues that run and are enabled. */
   QueueRuntime receive[kMaxQueuePairs];
   uint16_t receive_count = 0;
