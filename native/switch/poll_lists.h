@@ -17,10 +17,10 @@ class PollLists {
   /** A port that had nothing in so many passes becomes quiet: a few microseconds without traffic. */
   static constexpr uint32_t kPassesUntilQuiet = 64;
   /**
-   * Quiet ports are looked at in each pass in which no busy one had a frame, and else once so many frames have moved: what two passes of two
+   * Quiet ports are looked at in each pass in which no busy one had a frame, and else once so many frames have moved: what four passes of two
    * busy ports move.
    */
-  static constexpr uint32_t kFramesUntilLook = 128;
+  static constexpr uint32_t kFramesUntilLook = 256;
 
   /** Holds ports whose index modulo `threads` is `number`. All memory is allocated here. */
   PollLists(const PortTable& ports, uint32_t number, uint32_t threads);
