@@ -39,7 +39,9 @@ export const benchDocument = z.strictObject({
       ratio: z
         .record(z.string(), z.number())
         .check(
-          z.describe("by peer: our median over the peer's, inverted where lower is better; above 1 is ahead"),
+          z.describe(
+            'by peer: median of the rounds of ours over theirs, inverted where lower is better; above 1 is ahead',
+          ),
         ),
     }),
   ),

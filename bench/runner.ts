@@ -89,6 +89,15 @@ export function summarize(
   return { name: each.name, params, unit, better, candidates, ratio };
 }
 
+/** How far ours was ahead in each round: what a machine does for seconds or minutes falls on both of them. */
+function inRounds(own: MeasuredCandidate, peer: MeasuredCandidate, better: Metric['better']): number[] {
+  return own.runs.flatMap((ours, round) => {
+    const theirs = peer.runs[round];
+    if (theirs === undefined) return [];
+    return better === 'higher' ? ours / theirs : theirs / ours;
+  });
+}
+
 function ratios(
   each: BenchCase,
   better: Metric['better'],
@@ -99,10 +108,7 @@ function ratios(
   if (own === undefined) return {};
   const rows = candidates
     .filter((peer) => peer !== own && !partial.has(peer.name))
-    .map((peer): [string, number] => [
-      peer.name,
-      better === 'higher' ? own.median / peer.median : peer.median / own.median,
-    ])
+    .map((peer): [string, number] => [peer.name, median(inRounds(own, peer, better))])
     // A peer that measured nothing cannot be compared with.
     .filter(([, ratio]) => Number.isFinite(ratio));
   return Object.fromEntries(rows.map(([name, ratio]) => [name, significant(ratio)]));

@@ -56,12 +56,19 @@ test('median and quantiles lie between the nearest values', () => {
 
 test('candidates run in turn, and a ratio above 1 is ahead', async () => {
   const order: string[] = [];
-  const higher = caseOf('higher', [scripted('us', [9, 10, 11], order), scripted('them', [5, 4, 6], order)]);
+  const higher = caseOf('higher', [scripted('us', [9, 10, 11], order), scripted('them', [5, 5, 5], order)]);
   const lower = caseOf('lower', [scripted('us', [2, 2, 2], order), scripted('them', [8, 8, 8], order)]);
   const { cases } = await runCases([higher, lower], { rounds: 3, context, onProgress: () => undefined });
   expect(order.slice(0, 6)).toEqual(['us', 'them', 'us', 'them', 'us', 'them']);
   expect(cases.map(({ ratio }) => ratio)).toEqual([{ them: 2 }, { them: 4 }]);
   expect(cases[0]?.candidates[0]).toEqual({ name: 'us', runs: [9, 10, 11], median: 10, min: 9, max: 11 });
+});
+
+test('a machine that becomes slow between two runs of a case changes no ratio of the other rounds', async () => {
+  const each = caseOf('higher', [scripted('us', [10, 10, 2], []), scripted('them', [5, 1, 1], [])]);
+  const { cases } = await runCases([each], { rounds: 3, context, onProgress: () => undefined });
+  expect(cases[0]?.candidates.map(({ median: middle }) => middle)).toEqual([10, 1]);
+  expect(cases[0]?.ratio).toEqual({ them: 2 });
 });
 
 test('an interrupted benchmark starts no other run', async () => {
